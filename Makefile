@@ -1,0 +1,150 @@
+# chat-api. `make help` lists the targets. Output goes to build/ only: build/chat-api is the release
+# build; VARIANT=asan or VARIANT=tsan builds the same under build/asan/ or build/tsan/.
+
+BUILD := build
+VARIANT ?= release
+OUT := $(if $(filter release,$(VARIANT)),$(BUILD),$(BUILD)/$(VARIANT))
+SECONDS ?= 60
+
+CPPFLAGS += -D_GNU_SOURCE -I.
+WARNINGS := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wvla -Wformat=2
+CFLAGS_release := -O2 -g -D_FORTIFY_SOURCE=2 -fstack-protector-strong -fPIE -fno-plt
+LDFLAGS_release := -pie -Wl,-z,relro,-z,now
+CFLAGS_asan := -O1 -g -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=all
+LDFLAGS_asan := -fsanitize=address,undefined
+CFLAGS_tsan := -O1 -g -fno-omit-frame-pointer -fsanitize=thread
+CFLAGS_lint := -O1
+LDFLAGS_tsan := -fsanitize=thread
+ALL_CFLAGS = -std=gnu17 $(WARNINGS) $(WERROR) $(CFLAGS_$(VARIANT)) -pthread $(CFLAGS)
+ALL_LDFLAGS = $(LDFLAGS_$(VARIANT)) -pthread $(LDFLAGS)
+LIBS := -lmicrohttpd -lwslay -lhiredis -lyajl -lz -lcrypto
+
+LIB_SOURCES := $(filter-out app/main.c,$(wildcard app/*.c handlers/*.c core/*/*.c openapi/*.c))
+UNIT_SOURCES := $(shell find tests/unit tests/support -name '*.c' 2>/dev/null)
+SOURCES := $(LIB_SOURCES) app/main.c $(UNIT_SOURCES)
+HEADERS := $(wildcard app/*.h handlers/*.h core/*/*.h openapi/*.h tests/support/*.h)
+LIB_OBJECTS := $(LIB_SOURCES:%.c=$(OUT)/obj/%.o)
+UNIT_OBJECTS := $(UNIT_SOURCES:%.c=$(OUT)/obj/%.o)
+
+.DELETE_ON_ERROR:
+.PHONY: all run test unit e2e asan tsan fuzz bench lint lint-compile format check-format check \
+	clean help deps deps-test
+
+all: $(OUT)/chat-api ## build build/chat-api
+
+run: deps ## install what is missing, build, serve on PORT (8080) without Redis unless REDIS_URL is set
+	@$(MAKE) --no-print-directory all
+	$(BUILD)/chat-api
+
+test: deps deps-test ## install what is missing, build, run every test
+	@$(MAKE) --no-print-directory unit e2e
+
+unit: $(OUT)/unit ## unit tests
+	$(OUT)/unit
+
+e2e: all $(BUILD)/npm/tests/.installed ## end-to-end tests of the real binary
+	CHAT_API_BIN=$(OUT)/chat-api node tests/e2e/run.js
+
+asan: ## both kinds of tests under AddressSanitizer and UndefinedBehaviorSanitizer
+	@$(MAKE) --no-print-directory VARIANT=asan unit
+	@E2E_SLOW=3 $(MAKE) --no-print-directory VARIANT=asan e2e
+
+tsan: ## both kinds of tests under ThreadSanitizer
+	@$(MAKE) --no-print-directory VARIANT=tsan unit
+	@E2E_SLOW=5 $(MAKE) --no-print-directory VARIANT=tsan e2e
+
+deps: ; @sh tests/support/deps.sh build
+deps-test: ; @sh tests/support/deps.sh test
+
+# --- programs ---
+
+$(OUT)/chat-api: $(OUT)/obj/app/main.o $(OUT)/libchat.a
+	$(CC) $(ALL_LDFLAGS) -o $@ $^ $(LIBS)
+
+$(OUT)/libchat.a: $(LIB_OBJECTS)
+	rm -f $@
+	$(AR) rcs $@ $^
+
+$(OUT)/unit: $(UNIT_OBJECTS) $(OUT)/libchat.a
+	$(CC) $(ALL_LDFLAGS) -o $@ $^ $(LIBS) -ljansson -lcunit
+
+$(OUT)/obj/%.o: %.c Makefile
+	@mkdir -p $(@D)
+	$(CC) $(CPPFLAGS) $(ALL_CFLAGS) -MMD -MP -c -o $@ $<
+
+# --- npm packages: installed under build/, again only when a lock file changed ---
+
+$(BUILD)/npm/%/.installed: %/package.json %/package-lock.json
+	@mkdir -p $(@D)
+	cp $^ $(@D)/
+	cd $(@D) && npm ci --ignore-scripts --no-audit --no-fund
+	@touch $@
+
+# --- what the binary carries: the chat page, openapi.json, the docs page ---
+
+# SWAGGER_DIST=FOLDER takes an unpacked swagger-ui-dist from there, and npm is not needed.
+ifdef SWAGGER_DIST
+SWAGGER_SOURCE = $(SWAGGER_DIST)/%
+else
+SWAGGER_DIST := $(BUILD)/npm/openapi/node_modules/swagger-ui-dist
+SWAGGER_SOURCE := $(BUILD)/npm/openapi/.installed
+endif
+
+ASSETS := $(BUILD)/assets
+ASSET_FILES := $(wildcard app/web/*) $(addprefix openapi/,openapi.json docs.html docs.css docs.js)
+SWAGGER_FILES := swagger-ui.css swagger-ui-bundle.js swagger-ui-bundle.js.LICENSE.txt LICENSE NOTICE
+SWAGGER_GZ := $(SWAGGER_FILES:%=$(ASSETS)/swagger/%.gz)
+ASSET_GZ := $(ASSET_FILES:%=$(ASSETS)/%.gz) $(SWAGGER_GZ)
+
+$(SWAGGER_GZ): $(ASSETS)/swagger/%.gz: $(SWAGGER_SOURCE)
+	@mkdir -p $(@D)
+	gzip -9nc $(SWAGGER_DIST)/$* >$@
+
+$(ASSETS)/%.gz: %
+	@mkdir -p $(@D)
+	gzip -9nc $< >$@
+
+$(ASSETS)/assets.h: openapi/describe-assets.sh $(ASSET_FILES) $(ASSET_GZ)
+	openapi/describe-assets.sh $(ASSETS) $(filter-out $<,$^) >$@
+
+# The compiler reads the files behind make's back (.incbin): whenever one changes, so does assets.h,
+# which embed.c includes.
+EMBED_FLAGS := -I$(ASSETS) -DEMBED_DIR='"$(ASSETS)"'
+$(OUT)/obj/openapi/embed.o: CPPFLAGS += $(EMBED_FLAGS)
+$(OUT)/obj/openapi/embed.o: $(ASSETS)/assets.h
+
+# --- checks ---
+
+format: ## format all C files
+	clang-format -i $(SOURCES) $(HEADERS)
+
+check: deps deps-test ## what a reviewer runs: format, lint, tests, asan, tsan
+	@sh tests/support/deps.sh check
+	@$(MAKE) --no-print-directory check-format lint asan tsan
+
+lint: $(ASSETS)/assets.h ## static checks: includes, banned calls, warnings, clang-tidy, cppcheck, locks
+	sh tests/lint/self_check.sh
+	sh tests/lint/includes.sh
+	sh tests/lint/banned.sh
+	sh tests/lint/suites.sh
+	@$(MAKE) --no-print-directory VARIANT=lint lint-compile
+	printf '%s\n' $(LIB_SOURCES) app/main.c | xargs -P2 -n1 clang-tidy --quiet -- $(CPPFLAGS) \
+		$(EMBED_FLAGS) -std=gnu17
+	cppcheck --quiet --std=c11 --enable=warning,performance,portability --inline-suppr \
+		--error-exitcode=1 --suppressions-list=tests/lint/cppcheck-suppressions.txt -I. $(LIB_SOURCES)
+
+# All sources with clang, warnings as errors, and the analysis of locks.
+lint-compile: CC := clang
+lint-compile: WERROR := -Werror -Wthread-safety
+lint-compile: $(SOURCES:%.c=$(OUT)/obj/%.o)
+
+check-format:
+	clang-format --dry-run --Werror $(SOURCES) $(HEADERS)
+
+clean: ## remove build/
+	rm -rf $(BUILD)
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "%-8s %s\n", $$1, $$2}' Makefile
+
+-include $(shell find $(OUT)/obj -name '*.d' 2>/dev/null)

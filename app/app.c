@@ -1,0 +1,231 @@
+#include "app/app.h"
+
+#include <errno.h>
+#include <string.h>
+#include <sys/resource.h>
+
+#include "app/config.h"
+#include "app/signals.h"
+#include "core/base/clock.h"
+#include "core/base/log.h"
+#include "core/bus/bus.h"
+#include "core/chat/hub.h"
+#include "handlers/http.h"
+#include "handlers/message.h"
+#include "handlers/service.h"
+
+enum {
+    CLOSE_TIMEOUT_MS = 5000,
+    FRAGMENTS_MAX = 1024,
+    OUTBOX_BYTES_MAX = 128 * 1024 * 1024,
+    COMPRESS_MIN_BYTES = 1024,
+    /* Of SHUTDOWN_TIMEOUT, what is kept for leaving Redis and for ending the threads. */
+    LEAVE_MS = 1000,
+    /* Descriptors for the loops, Redis, the log, files that libraries open. */
+    OTHER_FILES = 64,
+    HTTP_CONNECTIONS_MIN = 32,
+    HTTP_CONNECTIONS_MAX = 1024,
+};
+
+struct app {
+    const struct config *config;
+    struct service service;
+    struct message_inbox *inbox;
+    struct http *http;
+};
+
+/* --- what joins the hub and the bus --- */
+
+static void on_interest(void *arg)
+{
+    struct app *app = arg;
+    /* NULL while the bus is being made: it takes all when it starts. */
+    if (app->service.bus != NULL)
+        bus_interest_changed(app->service.bus);
+}
+
+struct interest_relay {
+    void (*each)(struct bus *bus, struct slice room, bool wanted);
+    struct bus *bus;
+};
+
+static void relay_interest(void *arg, struct slice room, bool wanted)
+{
+    const struct interest_relay *relay = arg;
+    relay->each(relay->bus, room, wanted);
+}
+
+static void take_interest(void *arg, void (*each)(struct bus *bus, struct slice room, bool wanted),
+                          struct bus *bus)
+{
+    struct app *app = arg;
+    struct interest_relay relay = {.each = each, .bus = bus};
+    hub_take_interest(app->service.hub, relay_interest, &relay);
+}
+
+static void on_subscribed(void *arg, struct slice room)
+{
+    struct app *app = arg;
+    hub_mark_subscribed(app->service.hub, room);
+}
+
+static void on_bus_message(void *arg, struct slice room, struct slice payload, bool trusted)
+{
+    struct app *app = arg;
+    message_from_bus(app->inbox, room, payload, trusted);
+}
+
+static void on_client_message(void *arg, struct client *client, enum ws_opcode opcode,
+                              struct slice payload)
+{
+    struct app *app = arg;
+    message_from_client(&app->service, client, opcode, payload);
+}
+
+/* --- start --- */
+
+static enum err start_hub(struct app *app)
+{
+    const struct config *config = app->config;
+    const struct hub_opts opts = {
+        .loops = config->connection_threads,
+        .max_clients = config->max_connections,
+        .queue_messages = config->ws_send_queue,
+        .queue_bytes = config->ws_send_queue_bytes,
+        .ping_interval_ms = config->ws_ping_interval_ms,
+        .pong_timeout_ms = config->ws_pong_timeout_ms,
+        .message_timeout_ms = config->ws_message_timeout_ms,
+        .close_timeout_ms = CLOSE_TIMEOUT_MS,
+        .compress_min_bytes = COMPRESS_MIN_BYTES,
+        .limits = {.max_message_bytes = config->ws_max_message_bytes,
+                   .max_fragments = FRAGMENTS_MAX},
+        .arg = app,
+        .on_message = on_client_message,
+        .on_interest = config->redis_enabled ? on_interest : NULL,
+    };
+    enum err err = hub_create(&opts, &app->service.hub);
+    return err == ERR_OK ? hub_start(app->service.hub) : err;
+}
+
+static enum err start_bus(struct app *app)
+{
+    const struct config *config = app->config;
+    if (!config->redis_enabled)
+        return ERR_OK;
+    const struct bus_opts opts = {
+        .url = &config->redis_url,
+        .pod_id = config->pod_id,
+        .outbox_max = config->redis_outbox,
+        .outbox_max_bytes = OUTBOX_BYTES_MAX,
+        /* A message and what its envelope adds. */
+        .payload_max = config->ws_max_message_bytes + 4096,
+        .arg = app,
+        .on_message = on_bus_message,
+        .take_interest = take_interest,
+        .on_subscribed = on_subscribed,
+    };
+    app->inbox = message_inbox_create(&app->service);
+    app->service.bus = bus_create(&opts);
+    return bus_start(app->service.bus);
+}
+
+/* What is left of the open files besides clients; config.c keeps that much free. */
+static unsigned http_connections(const struct config *config)
+{
+    struct rlimit files;
+    uint64_t reserved = OTHER_FILES + 4 * (uint64_t)config->connection_threads;
+    if (getrlimit(RLIMIT_NOFILE, &files) != 0 ||
+        files.rlim_cur < config->max_connections + reserved + HTTP_CONNECTIONS_MIN)
+        return HTTP_CONNECTIONS_MIN;
+    uint64_t left = files.rlim_cur - config->max_connections - reserved;
+    return left < HTTP_CONNECTIONS_MAX ? (unsigned)left : HTTP_CONNECTIONS_MAX;
+}
+
+static enum err start_http(struct app *app)
+{
+    const struct config *config = app->config;
+    const char *why = NULL;
+    const struct http_opts opts = {.service = &app->service,
+                                   .host = config->host,
+                                   .port = config->port,
+                                   .header_timeout_ms = config->http_header_timeout_ms,
+                                   .connections_max = http_connections(config)};
+    enum err err = http_create(&opts, &app->http, &why);
+    if (err != ERR_OK)
+        log_error("server:listen_failed", log_str("host", config->host),
+                  log_uint("port", config->port), log_str("reason", why));
+    return err;
+}
+
+static enum err start(struct app *app)
+{
+    enum err err = start_hub(app);
+    if (err == ERR_OK)
+        err = start_bus(app);
+    if (err != ERR_OK)
+        log_error("server:start_failed", log_str("reason", strerror(errno)));
+    if (err == ERR_OK)
+        err = start_http(app);
+    if (err != ERR_OK)
+        return err;
+    atomic_store(&app->service.starting, false);
+    log_info("server:listening", log_str("host", app->config->host),
+             log_uint("port", http_port(app->http)), log_str("pod", app->config->pod_id),
+             log_uint("connection_threads", app->config->connection_threads),
+             log_uint("max_connections", app->config->max_connections),
+             log_bool("redis", app->config->redis_enabled));
+    return ERR_OK;
+}
+
+/* --- stop --- */
+
+static uint64_t earlier(uint64_t a, uint64_t b)
+{
+    return a < b ? a : b;
+}
+
+/* Takes what was started apart, however far that came. HTTP answers until the clients are gone. */
+static void stop(struct app *app)
+{
+    struct service *service = &app->service;
+    uint64_t timeout_ms = app->config->shutdown_timeout_ms;
+    uint64_t deadline_ms = clock_monotonic_ms() + timeout_ms;
+    uint64_t leave_ms = earlier(LEAVE_MS, timeout_ms / 4);
+    size_t left = 0;
+    atomic_store(&service->draining, true);
+    if (service->hub != NULL)
+        left = hub_drain(service->hub, deadline_ms - leave_ms);
+    if (service->bus != NULL) {
+        bus_release_waiters(service->bus);
+        bus_stop(service->bus, deadline_ms - leave_ms / 2);
+    }
+    http_destroy(app->http);
+    if (service->hub != NULL)
+        hub_stop(service->hub);
+    log_info("server:stopped", log_uint("clients_dropped", left));
+    bus_destroy(service->bus);
+    message_inbox_destroy(app->inbox);
+    hub_destroy(service->hub);
+}
+
+int app_run(const struct config *config)
+{
+    struct app app = {.config = config,
+                      .service = {.pod_id = config->pod_id,
+                                  .allowed_origins = config->allowed_origins,
+                                  .compression = config->ws_compression,
+                                  .redis_ready_grace_ms = config->redis_ready_grace_ms,
+                                  .started_ms = clock_monotonic_ms()}};
+    _Static_assert(CONFIG_OFF == SERVICE_FOR_EVER, "one meaning of off");
+    atomic_init(&app.service.starting, true);
+    signals_prepare();
+    enum err err = start(&app);
+    if (err == ERR_OK) {
+        while (!signals_wait(http_tick(app.http)))
+            continue;
+        signals_end_at_next();
+        log_info("server:stopping");
+    }
+    stop(&app);
+    return err == ERR_OK ? 0 : 1;
+}

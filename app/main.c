@@ -1,0 +1,46 @@
+/*
+ * chat-api                 serves, configured by the environment (.env.example)
+ * chat-api --healthcheck   exit code 0 when a service on PORT answers /healthz; for containers
+ * chat-api --routes        prints the routes, for the test that compares them with openapi.json
+ */
+
+#include <stdio.h>
+#include <string.h>
+
+#include "app/app.h"
+#include "app/config.h"
+#include "app/healthcheck.h"
+#include "core/base/log.h"
+#include "handlers/routes.h"
+
+enum { EXIT_BAD_CONFIG = 2 };
+
+static int print_routes(void)
+{
+    for (size_t i = 0; i < routes_count(); i++)
+        printf("GET %s\n", routes_at(i)->template);
+    return 0;
+}
+
+static int with_config(int (*run)(const struct config *config))
+{
+    struct config config;
+    if (config_load(&config) != ERR_OK)
+        return EXIT_BAD_CONFIG;
+    log_open(config.log_level);
+    int code = run(&config);
+    config_fini(&config);
+    return code;
+}
+
+int main(int argc, char **argv)
+{
+    if (argc == 1)
+        return with_config(app_run);
+    if (argc == 2 && strcmp(argv[1], "--healthcheck") == 0)
+        return with_config(healthcheck_run);
+    if (argc == 2 && strcmp(argv[1], "--routes") == 0)
+        return print_routes();
+    fprintf(stderr, "usage: chat-api [--healthcheck | --routes]\n");
+    return EXIT_BAD_CONFIG;
+}

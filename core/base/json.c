@@ -1,0 +1,68 @@
+#include "core/base/json.h"
+
+#include "core/base/utf8.h"
+
+enum { LONGEST_SEQUENCE = 4 };
+
+/* Octets of the code point at the start of `text`, 0 when it is none. */
+static size_t sequence_len(struct slice text)
+{
+    struct utf8_state state = {0};
+    size_t most = text.len < LONGEST_SEQUENCE ? text.len : LONGEST_SEQUENCE;
+    for (size_t i = 0; i < most && utf8_feed(&state, text.ptr + i, 1); i++)
+        if (utf8_is_complete(&state))
+            return i + 1;
+    return 0;
+}
+
+static bool must_be_escaped(unsigned char octet)
+{
+    return octet < 0x20 || octet == '"' || octet == '\\';
+}
+
+/* How much of the start of `text` may stand in a JSON string as it is. */
+static size_t plain_len(struct slice text)
+{
+    size_t len = 0;
+    while (len < text.len) {
+        unsigned char octet = (unsigned char)text.ptr[len];
+        if (must_be_escaped(octet))
+            break;
+        size_t step = octet < 0x80 ? 1 : sequence_len(slice_skip(text, len));
+        if (step == 0)
+            break;
+        len += step;
+    }
+    return len;
+}
+
+static void append_escape(struct buf *buf, unsigned char octet)
+{
+    static const char digits[] = "0123456789abcdef";
+    static const char letters[] = {['"'] = '"',  ['\\'] = '\\', ['\b'] = 'b', ['\f'] = 'f',
+                                   ['\n'] = 'n', ['\r'] = 'r',  ['\t'] = 't'};
+    if (octet >= 0x80) {
+        buf_append_str(buf, "\xEF\xBF\xBD");
+    } else if (letters[octet] != 0) {
+        char escape[] = {'\\', letters[octet]};
+        buf_append(buf, escape, sizeof escape);
+    } else {
+        char escape[] = {'\\', 'u', '0', '0', digits[octet >> 4], digits[octet & 15]};
+        buf_append(buf, escape, sizeof escape);
+    }
+}
+
+void json_append_string(struct buf *buf, struct slice text)
+{
+    buf_append_char(buf, '"');
+    while (text.len > 0) {
+        size_t plain = plain_len(text);
+        buf_append(buf, text.ptr, plain);
+        text = slice_skip(text, plain);
+        if (text.len > 0) {
+            append_escape(buf, (unsigned char)text.ptr[0]);
+            text = slice_skip(text, 1);
+        }
+    }
+    buf_append_char(buf, '"');
+}

@@ -1,0 +1,65 @@
+#pragma once
+
+/*
+ * The subscribed connection: keeps Redis' idea of what this pod wants in step with the interest,
+ * and turns what comes into messages.
+ *
+ * On every new connection the rooms come first and realtime:global last. Redis answers in order, so
+ * when the latter is confirmed, all the rooms are; and whoever counts its subscribers counts pods
+ * that have all their rooms.
+ *
+ * Threads: the bus thread; the totals: any.
+ * Owns: its connection, the interest, what each pod said lately.
+ */
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "core/base/slice.h"
+#include "core/bus/interest.h"
+#include "core/bus/recent.h"
+#include "core/bus/redis_link.h"
+
+struct subscriber_opts {
+    struct slice own_mark; /* `{"pod":"<own id>"`; good as long as the subscriber */
+    size_t payload_max;    /* bytes */
+    void *arg;
+    void (*on_message)(void *arg, struct slice room, struct slice payload, bool trusted);
+    void (*on_subscribed)(void *arg, struct slice room);
+};
+
+struct subscriber {
+    struct subscriber_opts opts;
+    struct redis_link link;
+    struct interest interest;
+    struct recent recent;
+    bool global_asked, global_stands;
+    bool confirmed_any; /* a room came to stand; whoever looks clears it */
+    atomic_uint_fast64_t received_total, duplicates_total, invalid_total;
+    struct log_pause invalid_pause, memory_pause;
+};
+
+/* `link_opts` without callbacks. */
+void subscriber_init(struct subscriber *subscriber, const struct redis_link_opts *link_opts,
+                     const struct subscriber_opts *opts);
+void subscriber_fini(struct subscriber *subscriber);
+
+void subscriber_want(struct subscriber *subscriber, struct slice room, bool wanted);
+
+/* Every turn, before the flush of its link. */
+void subscriber_turn(struct subscriber *subscriber, uint64_t now_ms);
+
+uint64_t subscriber_next_ms(const struct subscriber *subscriber);
+
+/* All rooms that were wanted when the connection began are subscribed. */
+static inline bool subscriber_is_ready(const struct subscriber *subscriber)
+{
+    return subscriber->global_stands;
+}
+
+static inline size_t subscriber_count(const struct subscriber *subscriber)
+{
+    return subscriber->interest.standing + (subscriber->global_stands ? 1 : 0);
+}

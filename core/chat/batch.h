@@ -1,0 +1,48 @@
+#pragma once
+
+/*
+ * Frames in a row, to be sent from one place to many: what a room got in a turn, or what a single
+ * client is told.
+ *
+ *     bytes ▸ │frame 0│frame 1│  frame 2  │        ends = {8, 16, 28}
+ *
+ * A member's socket takes it with one send; what the kernel refuses waits as (batch, offset).
+ *
+ * Threads: the loop that made it; the count is not atomic.
+ * Owns: its bytes; freed with the last count.
+ */
+
+#include <stdint.h>
+
+#include "core/base/err.h"
+#include "core/base/slice.h"
+
+enum {
+    BATCH_BYTES_MAX =
+        64 * 1024, /* a full batch is sent and the next begun; one frame always fits */
+};
+
+struct batch {
+    unsigned refs;
+    uint32_t len, cap;
+    uint32_t count, count_cap; /* of messages */
+    char *bytes;
+    uint32_t *ends;        /* offset behind each message */
+    uint64_t *received_ns; /* when this pod took each in */
+};
+
+/* One count, for the caller. NULL without memory. */
+MUST_USE struct batch *batch_try_create(void);
+struct batch *batch_retain(struct batch *batch);
+/* Takes NULL. */
+void batch_release(struct batch *batch);
+
+/* ERR_FULL: does not fit any more; ERR_NOMEM. Both leave the batch as it was. Nobody else holds a
+ * count yet. */
+MUST_USE enum err batch_append(struct batch *batch, struct slice frame, uint64_t received_ns);
+
+/* Messages of which at least one byte stands at or behind `offset`. */
+uint32_t batch_messages_from(const struct batch *batch, uint32_t offset);
+
+/* The end of the message that has the byte before `offset`: `offset` itself at a boundary. */
+uint32_t batch_boundary_from(const struct batch *batch, uint32_t offset);

@@ -1,0 +1,508 @@
+/*
+ * How a client ends. Whoever wants it ended, from wherever, only notes that (client_close,
+ * client_end, client_drop); the end of the turn carries it out (client_leave), when no array is
+ * walked and all that the turn brought was written. client_close goes by way of the mailbox first,
+ * so that what the client itself published just before comes back to it ahead of the Close.
+ */
+#include "core/chat/client.h"
+
+#include <assert.h>
+#include <sys/epoll.h>
+#include <unistd.h>
+
+#include "core/base/log.h"
+#include "core/base/mem.h"
+#include "core/chat/hub.h"
+#include "core/chat/shard.h"
+#include "core/ws/frame.h"
+
+enum { FULL_WINDOW_BITS = 15 };
+
+struct attach {
+    struct loop_task task;
+    struct client *client;
+    int fd;
+    size_t early_len;
+    char early[];
+};
+
+/* --- beginning --- */
+
+struct client *client_try_create(struct shard *shard, const struct deflate_params *deflate)
+{
+    struct client *client = mem_try_alloc(sizeof *client);
+    if (client == NULL)
+        return NULL;
+    *client = (struct client){.shard = shard, .conn.source.fd = -1};
+    ws_session_init(&client->session, deflate);
+    /* A smaller window would need frames of its own: such a client gets plain ones. */
+    client->deflate_out = deflate->enabled && deflate->server_window_bits == FULL_WINDOW_BITS;
+    outq_init(&client->outq);
+    uuid_make_v7(client->id);
+    return client;
+}
+
+static void run_join(struct loop_task *task, struct loop *loop)
+{
+    struct client *client = LIST_ENTRY(task, struct client, task);
+    unsigned index = client->shard->index;
+    (void)loop;
+    client->task_posted = false;
+    enum err err = room_part_add(&client->global.room->parts[index], client, &client->global);
+    if (err == ERR_OK && client->room.room != NULL) {
+        err = room_part_add(&client->room.room->parts[index], client, &client->room);
+        if (err != ERR_OK)
+            room_part_remove(&client->global.room->parts[index], &client->global);
+    }
+    client->joined = err == ERR_OK;
+    if (err != ERR_OK)
+        client_end(client, WS_CLOSE_INTERNAL, "out of memory");
+}
+
+void client_join(struct client *client)
+{
+    client->task = (struct loop_task){.run = run_join};
+    client->task_posted = true;
+    loop_post(client->shard->loop, &client->task);
+}
+
+static void feed(struct client *client, struct slice bytes);
+
+static void run_attach(struct loop_task *task, struct loop *loop)
+{
+    struct attach *attach = (struct attach *)task;
+    struct client *client = attach->client;
+    struct shard *shard = client->shard;
+    client->heard_ms = loop_now_ms(loop);
+    if (conn_open(&client->conn, loop, attach->fd) != ERR_OK) {
+        client->state = CLIENT_CLOSING;
+        client_drop(client);
+    } else {
+        counter_add(&shard->counters.connections_total, 1);
+        log_info("client:connected", log_user(client_id(client)),
+                 log_room(client->room.room != NULL ? client->room.room->name : SLICE_NONE));
+        client->state = client->close_sent ? CLIENT_CLOSING : CLIENT_OPEN;
+        list_push_back(client->close_sent ? &shard->ending : &shard->quiet, &client->timer);
+        if (!outq_is_empty(&client->outq))
+            list_move_back(&shard->flush, &client->flush);
+        if (hub_is_draining(shard->hub))
+            client_end(client, WS_CLOSE_GOING_AWAY, "server is shutting down");
+        else if (attach->early_len != 0)
+            feed(client, slice_of(attach->early, attach->early_len));
+    }
+    mem_free(attach);
+}
+
+static void run_abandon(struct loop_task *task, struct loop *loop)
+{
+    struct attach *attach = (struct attach *)task;
+    (void)loop;
+    attach->client->state = CLIENT_CLOSING;
+    client_drop(attach->client);
+    mem_free(attach);
+}
+
+static void post_attach(struct client *client, int fd, struct slice early,
+                        void (*run)(struct loop_task *, struct loop *))
+{
+    struct attach *attach = mem_zalloc(sizeof *attach + early.len);
+    *attach = (struct attach){.task.run = run, .client = client, .fd = fd, .early_len = early.len};
+    if (early.len != 0)
+        memcpy(attach->early, early.ptr, early.len);
+    loop_post(client->shard->loop, &attach->task);
+}
+
+void client_attach(struct client *client, int fd, struct slice early)
+{
+    post_attach(client, fd, early, run_attach);
+}
+
+void client_abandon(struct client *client)
+{
+    post_attach(client, -1, SLICE_NONE, run_abandon);
+}
+
+/* --- questions --- */
+
+struct slice client_id(const struct client *client)
+{
+    return slice_of(client->id, sizeof client->id);
+}
+
+struct shard *client_shard(const struct client *client)
+{
+    return client->shard;
+}
+
+struct hub *client_hub(const struct client *client)
+{
+    return client->shard->hub;
+}
+
+struct room *client_room(const struct client *client)
+{
+    return client->room.room;
+}
+
+static bool is_pressed(const struct client *client)
+{
+    return (client->conn.source.interest & EPOLLOUT) != 0;
+}
+
+/* --- out --- */
+
+static bool is_over_bounds(const struct client *client)
+{
+    const struct hub_opts *opts = hub_opts(client->shard->hub);
+    return client->outq.messages > opts->queue_messages || client->outq.bytes > opts->queue_bytes;
+}
+
+static void end_slow(struct client *client)
+{
+    if (client->close_reason != NULL)
+        return;
+    counter_add(&client->shard->counters.slow_consumers_total, 1);
+    client_end(client, WS_CLOSE_SLOW_CONSUMER, "slow consumer");
+}
+
+static void schedule_flush(struct client *client)
+{
+    if (client->state != CLIENT_ADMITTED && client->state != CLIENT_GONE)
+        list_move_back(&client->shard->flush, &client->flush);
+}
+
+/*
+ * The one gate into the queue. The bounds are judged once the socket took what it would: here for a
+ * client without a socket yet, otherwise behind the write that this schedules. While the socket is
+ * known to be full that is only worth it at the bounds.
+ */
+static void enqueue(struct client *client, struct batch *batch, uint32_t offset,
+                    enum outq_kind kind)
+{
+    if (outq_push(&client->outq, batch, offset, kind) != ERR_OK) {
+        counter_add(&client->shard->counters.messages_dropped_total,
+                    batch_messages_from(batch, offset));
+        client_drop(client);
+        return;
+    }
+    bool over = is_over_bounds(client);
+    if (over && client->state == CLIENT_ADMITTED)
+        end_slow(client);
+    else if (over || !is_pressed(client))
+        schedule_flush(client);
+}
+
+bool client_deliver(struct client *client, struct batch *batch, bool queue_only)
+{
+    size_t sent;
+    if (client->close_sent || client->state == CLIENT_GONE)
+        return false;
+    if (queue_only || client->state == CLIENT_ADMITTED || !outq_is_empty(&client->outq)) {
+        enqueue(client, batch, 0, OUTQ_MESSAGES);
+        return false;
+    }
+    if (conn_write(&client->conn, batch->bytes, batch->len, &sent) != ERR_OK) {
+        client_drop(client);
+        return false;
+    }
+    if (sent == batch->len)
+        return true;
+    struct counters *counters = &client->shard->counters;
+    uint32_t waiting = batch_messages_from(batch, (uint32_t)sent);
+    counter_add(&counters->messages_delivered_total, batch->count - waiting);
+    counter_add(&counters->bytes_sent_total, sent);
+    conn_want_write(&client->conn, client->shard->loop, true);
+    enqueue(client, batch, (uint32_t)sent, OUTQ_MESSAGES);
+    return false;
+}
+
+/* Sends FIN once both Closes are through; the peer's FIN is then awaited, so that nothing that it
+ * still sends turns our Close into a reset. */
+static void finish_if_closed(struct client *client)
+{
+    if (client->state != CLIENT_CLOSING || !client->close_sent || !client->close_received)
+        return;
+    conn_finish(&client->conn);
+    ws_session_fini(&client->session, client->shard->pool);
+    client->state = CLIENT_FINISHING;
+}
+
+/* False when the socket is full or broken. */
+static bool write_some(struct client *client)
+{
+    struct iovec parts[CONN_IOV_MAX];
+    struct counters *counters = &client->shard->counters;
+    size_t sent, offered = 0;
+    int count = outq_gather(&client->outq, parts, CONN_IOV_MAX);
+    for (int i = 0; i < count; i++)
+        offered += parts[i].iov_len;
+    if (conn_write_gathered(&client->conn, parts, count, &sent) != ERR_OK) {
+        client_drop(client);
+        return false;
+    }
+    counter_add(&counters->messages_delivered_total, outq_advance(&client->outq, sent));
+    counter_add(&counters->bytes_sent_total, sent);
+    return sent == offered;
+}
+
+void client_flush(struct client *client)
+{
+    if (client->state == CLIENT_ADMITTED || client->state == CLIENT_GONE)
+        return;
+    while (!outq_is_empty(&client->outq))
+        if (!write_some(client))
+            break;
+    if (client->state == CLIENT_GONE)
+        return;
+    bool waits = !outq_is_empty(&client->outq);
+    conn_want_write(&client->conn, client->shard->loop, waits);
+    if (!waits) {
+        outq_fini(&client->outq);
+        finish_if_closed(client);
+    } else if (is_over_bounds(client)) {
+        end_slow(client);
+    }
+}
+
+static void send_alone(struct client *client, struct slice frame, enum outq_kind kind)
+{
+    if (client->close_sent || client->state == CLIENT_GONE)
+        return;
+    struct batch *batch = batch_try_create();
+    if (batch == NULL || batch_append(batch, frame, 0) != ERR_OK)
+        client_drop(client);
+    else if (kind != OUTQ_PONG || !is_pressed(client) || !outq_replace(&client->outq, batch, kind))
+        enqueue(client, batch, 0, kind);
+    batch_release(batch);
+}
+
+static void send_control(struct client *client, enum ws_opcode opcode, struct slice payload,
+                         enum outq_kind kind)
+{
+    char frame[WS_CONTROL_FRAME_MAX];
+    size_t header_len = ws_frame_write_header(opcode, false, payload.len, frame);
+    assert(header_len + payload.len <= sizeof frame);
+    if (payload.len != 0)
+        memcpy(frame + header_len, payload.ptr, payload.len);
+    send_alone(client, slice_of(frame, header_len + payload.len), kind);
+}
+
+void client_ping(struct client *client)
+{
+    send_control(client, WS_PING, SLICE_NONE, OUTQ_PING);
+}
+
+void client_send(struct client *client, enum ws_opcode opcode, struct slice payload)
+{
+    size_t header_len = ws_frame_header_len(payload.len);
+    char *frame = mem_try_alloc(header_len + payload.len);
+    if (frame == NULL) {
+        client_end(client, WS_CLOSE_INTERNAL, "out of memory");
+        return;
+    }
+    ws_frame_write_header(opcode, false, payload.len, frame);
+    memcpy(frame + header_len, payload.ptr, payload.len);
+    send_alone(client, slice_of(frame, header_len + payload.len), OUTQ_MESSAGES);
+    mem_free(frame);
+}
+
+void client_send_text(struct client *client, struct slice json)
+{
+    client_send(client, WS_TEXT, json);
+}
+
+/* --- in --- */
+
+static void on_message(void *arg, enum ws_opcode opcode, struct slice payload)
+{
+    struct client *client = arg;
+    const struct hub_opts *opts = hub_opts(client->shard->hub);
+    client->progressed = true;
+    counter_add(&client->shard->counters.messages_received_total, 1);
+    opts->on_message(opts->arg, client, opcode, payload);
+}
+
+static void on_ping(void *arg, struct slice payload)
+{
+    send_control(arg, WS_PONG, payload, OUTQ_PONG);
+}
+
+static void on_close(void *arg, unsigned code, struct slice reason)
+{
+    struct client *client = arg;
+    (void)reason;
+    client->close_received = true;
+    if (client->close_sent)
+        schedule_flush(client);
+    else
+        client_close(client, code, "");
+}
+
+static void on_error(void *arg, unsigned code, const char *reason)
+{
+    struct client *client = arg;
+    /* What follows cannot be understood, the peer's Close neither: ours is the last word. */
+    client->close_received = true;
+    counter_add(&client->shard->counters.protocol_errors_total, 1);
+    if (client->close_sent)
+        schedule_flush(client);
+    else
+        client_close(client, code, reason);
+}
+
+const struct ws_handlers client_ws_handlers = {
+    .on_message = on_message, .on_ping = on_ping, .on_close = on_close, .on_error = on_error};
+
+/* A message that has begun must be whole in time; each whole one starts the clock anew. */
+static void judge_progress(struct client *client)
+{
+    struct shard *shard = client->shard;
+    if (!ws_session_is_midway(&client->session)) {
+        list_remove(&client->midway);
+    } else if (client->progressed || !list_has_link(&client->midway)) {
+        client->midway_since_ms = loop_now_ms(shard->loop);
+        list_move_back(&shard->midway, &client->midway);
+    }
+}
+
+static void feed(struct client *client, struct slice bytes)
+{
+    struct shard *shard = client->shard;
+    counter_add(&shard->counters.bytes_received_total, bytes.len);
+    if (client->state == CLIENT_FINISHING)
+        return;
+    if (client->state == CLIENT_OPEN && !client->left) {
+        client->heard_ms = loop_now_ms(shard->loop);
+        list_move_back(&shard->quiet, &client->timer);
+    }
+    client->progressed = false;
+    ws_session_feed(&client->session, shard->pool, client, bytes);
+    if (client->state == CLIENT_OPEN)
+        judge_progress(client);
+}
+
+void client_on_events(struct client *client, uint32_t events)
+{
+    struct shard *shard = client->shard;
+    size_t got;
+    if (client->state == CLIENT_GONE)
+        return;
+    if ((events & EPOLLOUT) != 0)
+        schedule_flush(client);
+    if ((events & (EPOLLIN | EPOLLHUP | EPOLLERR)) == 0)
+        return;
+    enum err err = conn_read(&client->conn, shard->read_buffer, sizeof shard->read_buffer, &got);
+    if (err == ERR_OK)
+        feed(client, slice_of(shard->read_buffer, got));
+    else if (err != ERR_AGAIN)
+        client_drop(client);
+}
+
+/* --- ending --- */
+
+static void run_close(struct loop_task *task, struct loop *loop)
+{
+    struct client *client = LIST_ENTRY(task, struct client, task);
+    (void)loop;
+    client->task_posted = false;
+    list_move_back(&client->shard->leave, &client->leave);
+}
+
+void client_close(struct client *client, unsigned code, const char *reason)
+{
+    if (client->close_reason != NULL)
+        return;
+    client->close_code = (uint16_t)code;
+    client->close_reason = reason;
+    ws_session_ignore_data(&client->session);
+    assert(!client->task_posted);
+    client->task = (struct loop_task){.run = run_close};
+    client->task_posted = true;
+    loop_post(client->shard->loop, &client->task);
+}
+
+void client_end(struct client *client, unsigned code, const char *reason)
+{
+    if (client->close_reason != NULL)
+        return;
+    client->close_code = (uint16_t)code;
+    client->close_reason = reason;
+    ws_session_ignore_data(&client->session);
+    list_move_back(&client->shard->leave, &client->leave);
+}
+
+void client_drop(struct client *client)
+{
+    /* Whoever admitted it still holds the pointer: it ends when its socket comes or is given up. */
+    if (client->state == CLIENT_ADMITTED) {
+        client_end(client, WS_CLOSE_INTERNAL, "out of memory");
+        return;
+    }
+    client->state = CLIENT_GONE;
+    list_move_back(&client->shard->leave, &client->leave);
+}
+
+static void leave_rooms(struct client *client)
+{
+    struct shard *shard = client->shard;
+    struct membership *memberships[] = {&client->room, &client->global};
+    client->left = true;
+    log_info("client:disconnected", log_user(client_id(client)),
+             log_room(client->room.room != NULL ? client->room.room->name : SLICE_NONE),
+             log_uint("code", client->close_reason != NULL ? client->close_code : 1006),
+             log_str("reason", client->close_reason));
+    for (size_t i = 0; i < sizeof memberships / sizeof *memberships; i++) {
+        if (memberships[i]->room == NULL)
+            continue;
+        if (client->joined)
+            room_part_remove(&memberships[i]->room->parts[shard->index], memberships[i]);
+        hub_release_membership(shard->hub, memberships[i], shard->index, client->deflate_out);
+    }
+    hub_client_left(shard->hub);
+}
+
+static void begin_closing(struct client *client)
+{
+    struct shard *shard = client->shard;
+    char bytes[WS_CONTROL_FRAME_MAX];
+    if (client->close_code == WS_CLOSE_SLOW_CONSUMER)
+        counter_add(&shard->counters.messages_dropped_total, outq_drop_unsent(&client->outq));
+    size_t len = ws_frame_write_close(client->close_code, slice_str(client->close_reason), bytes);
+    send_alone(client, slice_of(bytes, len), OUTQ_CLOSE);
+    client->close_sent = true;
+    list_remove(&client->midway);
+    if (client->state != CLIENT_OPEN)
+        return;
+    client->state = CLIENT_CLOSING;
+    client->heard_ms = loop_now_ms(shard->loop);
+    list_move_back(&shard->ending, &client->timer);
+}
+
+static void free_client(struct client *client)
+{
+    struct shard *shard = client->shard;
+    struct list_link *links[] = {&client->timer, &client->midway, &client->flush, &client->leave};
+    for (size_t i = 0; i < sizeof links / sizeof *links; i++)
+        list_remove(links[i]);
+    counter_add(&shard->counters.messages_dropped_total, client->outq.messages);
+    /* What the peer did not take in time must not stay in the kernel. */
+    bool unsent = client->close_sent && !outq_is_empty(&client->outq);
+    conn_close(&client->conn, shard->loop, unsent);
+    ws_session_fini(&client->session, shard->pool);
+    outq_fini(&client->outq);
+    hub_client_freed(shard->hub);
+    mem_free(client);
+}
+
+void client_leave(struct client *client)
+{
+    if (!client->left)
+        leave_rooms(client);
+    if (client->state == CLIENT_GONE) {
+        /* With the task still in the mailbox, it comes by here once more. */
+        if (!client->task_posted)
+            free_client(client);
+    } else if (!client->close_sent) {
+        begin_closing(client);
+    }
+}

@@ -1,0 +1,124 @@
+#pragma once
+
+/*
+ * One WebSocket connection: what it sends, what waits for it, and how it ends.
+ *
+ *     admitted ─▶ open ─▶ closing ─▶ finishing ─▶ gone (freed at the end of the turn)
+ *     (no socket  │       (our Close   (FIN is out, the
+ *      yet)       │        is out)      peer's is awaited)
+ *                 └──────────────────────────────▶ gone (reset, EOF without a Close)
+ *
+ * An idle client is this struct and a socket: the parser, the queue and the inflater are there only
+ * while they are needed.
+ *
+ * Threads: client_attach and client_abandon: the one that admitted it (hub_admit). All else: its
+ * loop.
+ * Owns: its socket, its queue, its memberships.
+ */
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "core/base/err.h"
+#include "core/base/list.h"
+#include "core/base/slice.h"
+#include "core/base/uuid.h"
+#include "core/chat/outq.h"
+#include "core/chat/room.h"
+#include "core/net/conn.h"
+#include "core/ws/session.h"
+
+struct hub;
+struct shard;
+
+enum client_state {
+    CLIENT_ADMITTED,
+    CLIENT_OPEN,
+    CLIENT_CLOSING,
+    CLIENT_FINISHING,
+    CLIENT_GONE,
+};
+
+struct client {
+    struct conn conn; /* first: the loop's source is the client */
+    struct ws_session session;
+    struct shard *shard;
+    struct loop_task task;   /* joining, later the close that was asked for */
+    struct list_link timer;  /* in the shard's quiet, pinged or ending */
+    struct list_link midway; /* in the shard's midway */
+    struct list_link flush;  /* in the shard's flush */
+    struct list_link leave;  /* in the shard's leave */
+    struct membership global, room;
+    struct outq outq;
+    uint64_t heard_ms;        /* when bytes last came; when the close began, from then on */
+    uint64_t midway_since_ms; /* when the unfinished message began */
+    const char *close_reason; /* a constant */
+    uint32_t turn;            /* of the shard, when it was last counted in a dirty part */
+    uint16_t close_code;
+    uint8_t state;       /* enum client_state */
+    uint8_t dirty_parts; /* it is in so many (2: or more) of the turn's dirty parts */
+    bool task_posted;    /* the task stands in the mailbox */
+    bool deflate_out;    /* takes frames compressed with a full window */
+    bool joined;         /* stands in its parts' arrays */
+    bool left;           /* has given up its memberships */
+    bool progressed;     /* a message became whole in this read */
+    bool close_received; /* the peer's Close is here, or can no longer be understood */
+    bool close_sent;     /* our Close is queued or out */
+    char id[UUID_TEXT_LEN];
+};
+
+/* For hub_admit: a client that is in no room yet. NULL without memory. */
+MUST_USE struct client *client_try_create(struct shard *shard,
+                                          const struct deflate_params *deflate);
+/* For hub_admit, once the memberships are set and counted: it enters the arrays on its loop. */
+void client_join(struct client *client);
+
+/* Hands the socket over, with the bytes that came behind the request. Takes the descriptor. */
+void client_attach(struct client *client, int fd, struct slice early);
+
+/* The socket will never come. */
+void client_abandon(struct client *client);
+
+struct slice client_id(const struct client *client);
+struct shard *client_shard(const struct client *client);
+struct hub *client_hub(const struct client *client);
+
+/* The client's own room, NULL when it has none. Not counted for the caller. */
+struct room *client_room(const struct client *client);
+
+/* Sends a text message to this client alone. */
+void client_send_text(struct client *client, struct slice json);
+/* The same with any opcode, for the echo build. */
+void client_send(struct client *client, enum ws_opcode opcode, struct slice payload);
+
+/*
+ * Ends the client: what waits for it goes out, then a Close with this code and reason (a constant,
+ * at most WS_CLOSE_REASON_MAX bytes). Idempotent; nothing of the client is reported afterwards.
+ */
+void client_close(struct client *client, unsigned code, const char *reason);
+
+/* --- for the shard --- */
+
+/* Handlers for ws_pool_create; their argument is the client. */
+extern const struct ws_handlers client_ws_handlers;
+
+void client_on_events(struct client *client, uint32_t events);
+
+/* A batch for this client: sent at once when nothing waits (true: the socket took it
+ * whole), queued otherwise. The client may be in the shard's leave list afterwards. */
+bool client_deliver(struct client *client, struct batch *batch, bool queue_only);
+
+/* Writes what waits as far as the socket takes it, and judges the bounds. */
+void client_flush(struct client *client);
+
+/* Sends a ping. */
+void client_ping(struct client *client);
+
+/* Leaves at the end of the turn with this code; for use while arrays are walked. */
+void client_end(struct client *client, unsigned code, const char *reason);
+/* Leaves at the end of the turn without a word. */
+void client_drop(struct client *client);
+
+/* The end of the turn for a client in the leave list; frees it when it is over. */
+void client_leave(struct client *client);

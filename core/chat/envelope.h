@@ -1,0 +1,82 @@
+#pragma once
+
+/*
+ * The envelope of a message (CONTRACT: messages): reading what a client or another program wrote,
+ * and writing what clients get.
+ *
+ *     {"id":"…","type":"chat","event":"…","room":"…","from":"…","data":…,"timestamp":"…"}
+ *
+ * `data` is never taken apart: it is passed on as the very bytes that came, after the whole text
+ * was found to be strict JSON, at most ENVELOPE_DEPTH_MAX levels deep, without lone surrogates. Of
+ * a member that comes twice, the last one counts.
+ *
+ * Threads: any; plain data.
+ */
+
+#include <stdbool.h>
+
+#include "core/base/buf.h"
+#include "core/base/err.h"
+#include "core/base/slice.h"
+#include "core/base/uuid.h"
+#include "core/chat/room.h"
+
+enum {
+    ENVELOPE_DEPTH_MAX = 64,  /* the envelope itself is the first level */
+    ENVELOPE_EVENT_MAX = 129, /* entity:action, each side of 1 to 64 characters */
+    ENVELOPE_FROM_MAX = 128,
+    ENVELOPE_TIMESTAMP_MAX = 40,
+    ENVELOPE_REPEAT_MAX = 128, /* a longer id or ref is not repeated in an error */
+};
+
+enum envelope_type {
+    ENVELOPE_CHAT,
+    ENVELOPE_PRESENCE,
+    ENVELOPE_NOTIFICATION,
+    ENVELOPE_SYSTEM,
+    ENVELOPE_TYPES,
+};
+
+enum envelope_target {
+    ENVELOPE_OWN_ROOM, /* no room was named: the sender's own */
+    ENVELOPE_GLOBAL,
+    ENVELOPE_ROOM,
+};
+
+/* A short text, kept apart from the input because escapes were decoded. */
+struct envelope_text {
+    unsigned len;                   /* 0: absent */
+    char bytes[ENVELOPE_EVENT_MAX]; /* the longest of them */
+};
+
+struct envelope {
+    enum envelope_type type;
+    enum envelope_target target;
+    struct envelope_text id, event, room, from, timestamp;
+    struct slice data;   /* JSON in the input; ptr NULL: absent */
+    struct slice raw_id; /* the value as it came, for repeating in an error; ptr NULL: absent */
+    struct slice raw_ref;
+};
+
+enum envelope_source {
+    ENVELOPE_OF_CLIENT,  /* a field that breaks a rule is a fault; from and timestamp are ignored */
+    ENVELOPE_OF_PROGRAM, /* such a field is taken for absent; from and timestamp are kept */
+};
+
+/*
+ * Reads a text that is valid UTF-8. ERR_INVALID: `fault` says what; raw_id and raw_ref of `out` are
+ * good nevertheless. ERR_NOMEM: `fault` says so.
+ */
+MUST_USE enum err envelope_parse(struct slice json, enum envelope_source source,
+                                 struct envelope *out, struct fault *fault);
+
+/*
+ * Appends the envelope as clients get it. What is absent is filled in: a new id, `from` (a text
+ * that is used when the envelope has none), the time now. `room` ptr NULL: a global message.
+ */
+void envelope_append(struct buf *buf, const struct envelope *envelope, struct slice room,
+                     struct slice from);
+
+/* Appends an error envelope that repeats the id and ref of the message that failed. */
+void envelope_append_error(struct buf *buf, const struct fault *fault,
+                           const struct envelope *failed);

@@ -1,0 +1,460 @@
+/*
+ * One lock over the directory. A publisher needs it only to find a room by name: a client holds a
+ * pointer to its own, and whether a loop has members is an atomic count in the room.
+ */
+#include "core/chat/hub.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <time.h>
+
+#include "core/base/lock.h"
+#include "core/base/map.h"
+#include "core/base/mem.h"
+#include "core/chat/client.h"
+#include "core/chat/message.h"
+#include "core/chat/shard.h"
+
+struct hub {
+    /* Fixed at the start: no lock. */
+    struct hub_opts opts;
+    struct shard **shards;
+    struct room *global;
+
+    atomic_size_t connections;
+    atomic_size_t slots;
+    atomic_uint next_shard;
+    atomic_bool draining;
+
+    struct lock lock;
+    struct map rooms GUARDED_BY(lock);     /* struct room by name, a count each */
+    size_t members GUARDED_BY(lock);       /* of all rooms with a name */
+    struct list interest GUARDED_BY(lock); /* rooms whose first member came or last one went */
+
+    struct lock drain_lock;
+    pthread_cond_t drained;
+};
+
+/* One message on its way to one loop. */
+struct delivery {
+    struct loop_task task;
+    struct shard *shard;
+    struct room *room;       /* counted */
+    struct message *message; /* counted */
+};
+
+static void init_condition(pthread_cond_t *condition)
+{
+    pthread_condattr_t attr;
+    pthread_condattr_init(&attr);
+    pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
+    pthread_cond_init(condition, &attr);
+    pthread_condattr_destroy(&attr);
+}
+
+enum err hub_create(const struct hub_opts *opts, struct hub **out)
+{
+    struct hub *hub = mem_zalloc(sizeof *hub);
+    *out = NULL;
+    hub->opts = *opts;
+    lock_init(&hub->lock);
+    lock_init(&hub->drain_lock);
+    init_condition(&hub->drained);
+    map_init(&hub->rooms);
+    list_init(&hub->interest);
+    hub->shards = mem_zalloc(opts->loops * sizeof(struct shard *));
+    hub->global = room_try_create(SLICE_NONE, opts->loops);
+    enum err err = hub->global != NULL ? ERR_OK : ERR_NOMEM;
+    for (unsigned i = 0; i < opts->loops && err == ERR_OK; i++)
+        err = shard_create(hub, i, &hub->shards[i]);
+    if (err != ERR_OK) {
+        hub_destroy(hub);
+        return err;
+    }
+    *out = hub;
+    return ERR_OK;
+}
+
+enum err hub_start(struct hub *hub)
+{
+    for (unsigned i = 0; i < hub->opts.loops; i++)
+        if (loop_start(hub->shards[i]->loop) != ERR_OK)
+            return ERR_SYSTEM;
+    return ERR_OK;
+}
+
+void hub_destroy(struct hub *hub)
+{
+    if (hub == NULL)
+        return;
+    for (unsigned i = 0; i < hub->opts.loops; i++)
+        shard_destroy(hub->shards[i]);
+    mem_free(hub->shards);
+    for (struct list_link *link; (link = list_pop_front(&hub->interest)) != NULL;)
+        room_release(LIST_ENTRY(link, struct room, interest));
+    assert(hub->rooms.count == 0);
+    map_fini(&hub->rooms);
+    room_release(hub->global);
+    pthread_cond_destroy(&hub->drained);
+    lock_fini(&hub->drain_lock);
+    lock_fini(&hub->lock);
+    mem_free(hub);
+}
+
+/* --- start and stop --- */
+
+typedef void shard_fn(struct shard *shard);
+
+struct shard_call {
+    struct loop_task task;
+    struct shard *shard;
+    shard_fn *call;
+};
+
+static void run_shard_call(struct loop_task *task, struct loop *loop)
+{
+    struct shard_call *call = (struct shard_call *)task;
+    (void)loop;
+    call->call(call->shard);
+    mem_free(call);
+}
+
+static void call_on_all(struct hub *hub, shard_fn *fn)
+{
+    for (unsigned i = 0; i < hub->opts.loops; i++) {
+        struct shard_call *call = mem_zalloc(sizeof *call);
+        *call =
+            (struct shard_call){.task.run = run_shard_call, .shard = hub->shards[i], .call = fn};
+        loop_post(hub->shards[i]->loop, &call->task);
+    }
+}
+
+size_t hub_drain(struct hub *hub, uint64_t deadline_ms)
+{
+    atomic_store(&hub->draining, true);
+    call_on_all(hub, shard_close_all);
+    struct timespec deadline = {.tv_sec = (time_t)(deadline_ms / 1000),
+                                .tv_nsec = (long)(deadline_ms % 1000) * 1000000};
+    lock_acquire(&hub->drain_lock);
+    int result = 0;
+    while (atomic_load(&hub->slots) != 0 && result != ETIMEDOUT)
+        result = pthread_cond_timedwait(&hub->drained, &hub->drain_lock.mutex, &deadline);
+    lock_release(&hub->drain_lock);
+    return atomic_load(&hub->slots);
+}
+
+void hub_stop(struct hub *hub)
+{
+    atomic_store(&hub->draining, true);
+    call_on_all(hub, shard_drop_all);
+    for (unsigned i = 0; i < hub->opts.loops; i++)
+        loop_stop(hub->shards[i]->loop);
+}
+
+const struct hub_opts *hub_opts(const struct hub *hub)
+{
+    return &hub->opts;
+}
+
+bool hub_is_draining(const struct hub *hub)
+{
+    return atomic_load_explicit(&hub->draining, memory_order_relaxed);
+}
+
+bool hub_is_overloaded(const struct hub *hub, unsigned except_loop)
+{
+    for (unsigned i = 0; i < hub->opts.loops; i++)
+        if (i != except_loop && loop_pending(hub->shards[i]->loop) > SHARD_PENDING_MAX)
+            return true;
+    return false;
+}
+
+/* --- members --- */
+
+/* Notes that the room got its first or lost its last member. True: on_interest must be called. */
+static bool note_interest_locked(struct hub *hub, struct room *room) REQUIRES(hub->lock)
+{
+    if (hub->opts.on_interest == NULL || list_has_link(&room->interest))
+        return false;
+    list_push_back(&hub->interest, &room_retain(room)->interest);
+    return true;
+}
+
+static struct room *find_or_make_locked(struct hub *hub, struct slice name) REQUIRES(hub->lock)
+{
+    struct room *room = map_get(&hub->rooms, name);
+    if (room != NULL)
+        return room;
+    room = room_try_create(name, hub->opts.loops);
+    if (room != NULL && map_add(&hub->rooms, room->name, room) != ERR_OK) {
+        room_release(room);
+        room = NULL;
+    }
+    return room;
+}
+
+static void count_in(struct room *room, unsigned loop, bool deflate)
+{
+    atomic_fetch_add(&room->parts[loop].joined, 1);
+    if (deflate)
+        atomic_fetch_add(&room->parts[loop].deflaters, 1);
+}
+
+static enum err enter_room(struct hub *hub, struct slice name, unsigned loop, bool deflate,
+                           struct membership *membership)
+{
+    lock_acquire(&hub->lock);
+    struct room *room = find_or_make_locked(hub, name);
+    bool changed = false;
+    if (room != NULL) {
+        membership->room = room_retain(room);
+        count_in(room, loop, deflate);
+        hub->members++;
+        changed = ++room->total == 1 && note_interest_locked(hub, room);
+    }
+    lock_release(&hub->lock);
+    if (changed)
+        hub->opts.on_interest(hub->opts.arg);
+    return room != NULL ? ERR_OK : ERR_NOMEM;
+}
+
+void hub_release_membership(struct hub *hub, struct membership *membership, unsigned loop,
+                            bool deflate)
+{
+    struct room *room = membership->room;
+    bool changed = false, last = false;
+    membership->room = NULL;
+    atomic_fetch_sub(&room->parts[loop].joined, 1);
+    if (deflate)
+        atomic_fetch_sub(&room->parts[loop].deflaters, 1);
+    if (room != hub->global) {
+        lock_acquire(&hub->lock);
+        hub->members--;
+        last = --room->total == 0;
+        if (last) {
+            map_remove(&hub->rooms, room->name);
+            changed = note_interest_locked(hub, room);
+        }
+        lock_release(&hub->lock);
+    }
+    if (changed)
+        hub->opts.on_interest(hub->opts.arg);
+    if (last)
+        room_release(room); /* the directory's count */
+    room_release(room);
+}
+
+/* Takes a slot unless all are taken. */
+static bool take_slot(struct hub *hub)
+{
+    size_t slots = atomic_load(&hub->slots);
+    do {
+        if (slots >= hub->opts.max_clients)
+            return false;
+    } while (!atomic_compare_exchange_weak(&hub->slots, &slots, slots + 1));
+    return true;
+}
+
+enum err hub_admit(struct hub *hub, struct slice room_name, const struct deflate_params *deflate,
+                   struct client **out)
+{
+    *out = NULL;
+    if (hub_is_draining(hub))
+        return ERR_CLOSED;
+    if (!take_slot(hub))
+        return ERR_FULL;
+    unsigned loop = atomic_fetch_add(&hub->next_shard, 1) % hub->opts.loops;
+    struct client *client = client_try_create(hub->shards[loop], deflate);
+    if (client == NULL)
+        goto no_client;
+    if (room_name.ptr != NULL &&
+        enter_room(hub, room_name, loop, client->deflate_out, &client->room) != ERR_OK)
+        goto no_room;
+    client->global.room = room_retain(hub->global);
+    count_in(hub->global, loop, client->deflate_out);
+    atomic_fetch_add(&hub->connections, 1);
+    client_join(client);
+    *out = client;
+    return ERR_OK;
+
+no_room:
+    mem_free(client);
+no_client:
+    hub_client_freed(hub);
+    return ERR_NOMEM;
+}
+
+void hub_client_left(struct hub *hub)
+{
+    atomic_fetch_sub(&hub->connections, 1);
+}
+
+void hub_client_freed(struct hub *hub)
+{
+    if (atomic_fetch_sub(&hub->slots, 1) != 1 || !hub_is_draining(hub))
+        return;
+    lock_acquire(&hub->drain_lock);
+    pthread_cond_signal(&hub->drained);
+    lock_release(&hub->drain_lock);
+}
+
+/* --- messages --- */
+
+struct room *hub_find_room(struct hub *hub, struct slice name)
+{
+    lock_acquire(&hub->lock);
+    struct room *room = map_get(&hub->rooms, name);
+    if (room != NULL)
+        room_retain(room);
+    lock_release(&hub->lock);
+    return room;
+}
+
+struct room *hub_global(struct hub *hub)
+{
+    return hub->global;
+}
+
+static void run_delivery(struct loop_task *task, struct loop *loop)
+{
+    struct delivery *delivery = (struct delivery *)task;
+    (void)loop;
+    shard_take(delivery->shard, delivery->room, delivery->message);
+    message_release(delivery->message);
+    room_release(delivery->room);
+    mem_free(delivery);
+}
+
+static bool has_deflaters(const struct room *room)
+{
+    for (unsigned i = 0; i < room->parts_count; i++)
+        if (atomic_load_explicit(&room->parts[i].deflaters, memory_order_relaxed) != 0)
+            return true;
+    return false;
+}
+
+void hub_publish(struct hub *hub, struct room *room, struct message *message,
+                 struct compressor *compressor)
+{
+    if (message_json(message).len >= hub->opts.compress_min_bytes && has_deflaters(room))
+        message_compress(message, compressor);
+    for (unsigned i = 0; i < hub->opts.loops; i++) {
+        if (atomic_load(&room->parts[i].joined) == 0)
+            continue;
+        struct delivery *delivery = mem_zalloc(sizeof *delivery);
+        *delivery = (struct delivery){.task.run = run_delivery,
+                                      .shard = hub->shards[i],
+                                      .room = room_retain(room),
+                                      .message = message_retain(message)};
+        loop_post(hub->shards[i]->loop, &delivery->task);
+    }
+}
+
+/* --- other pods --- */
+
+void hub_take_interest(struct hub *hub, void (*each)(void *arg, struct slice room, bool wanted),
+                       void *arg)
+{
+    for (;;) {
+        lock_acquire(&hub->lock);
+        struct list_link *link = list_pop_front(&hub->interest);
+        struct room *room = link != NULL ? LIST_ENTRY(link, struct room, interest) : NULL;
+        bool wanted = false, changed = false;
+        if (room != NULL) {
+            wanted = room->total != 0;
+            changed = wanted != room->announced;
+            room->announced = wanted;
+        }
+        lock_release(&hub->lock);
+        if (room == NULL)
+            return;
+        if (changed)
+            each(arg, room->name, wanted);
+        room_release(room);
+    }
+}
+
+void hub_mark_subscribed(struct hub *hub, struct slice name)
+{
+    struct room *room = hub_find_room(hub, name);
+    if (room != NULL)
+        atomic_store(&room->subscribed, true);
+    room_release(room);
+}
+
+/* --- statistics --- */
+
+/* A heap with the smallest of the kept rooms on top. */
+static void sift_down(struct room **heap, size_t count, size_t i)
+{
+    for (;;) {
+        size_t least = i, left = 2 * i + 1;
+        for (size_t child = left; child <= left + 1 && child < count; child++)
+            if (heap[child]->total < heap[least]->total)
+                least = child;
+        if (least == i)
+            return;
+        struct room *swap = heap[i];
+        heap[i] = heap[least];
+        heap[least] = swap;
+        i = least;
+    }
+}
+
+static size_t pick_largest_locked(struct hub *hub, struct room **heap, size_t max)
+    REQUIRES(hub->lock)
+{
+    size_t count = 0, at = 0;
+    for (struct room *room; (room = map_next(&hub->rooms, &at)) != NULL;) {
+        if (count < max) {
+            heap[count++] = room;
+            if (count == max)
+                for (size_t i = max / 2 + 1; i-- > 0;)
+                    sift_down(heap, count, i);
+        } else if (max != 0 && room->total > heap[0]->total) {
+            heap[0] = room;
+            sift_down(heap, count, 0);
+        }
+    }
+    return count;
+}
+
+static int compare_counts(const void *a, const void *b)
+{
+    const struct hub_room_count *x = a, *y = b;
+    if (x->members != y->members)
+        return x->members < y->members ? 1 : -1;
+    size_t shorter = x->name_len < y->name_len ? x->name_len : y->name_len;
+    int order = memcmp(x->name, y->name, shorter);
+    return order != 0 ? order : (int)x->name_len - (int)y->name_len;
+}
+
+size_t hub_list_rooms(struct hub *hub, struct hub_room_count *out, size_t max, size_t *total)
+{
+    struct room **heap = mem_resize(NULL, max, sizeof(struct room *));
+    lock_acquire(&hub->lock);
+    size_t count = pick_largest_locked(hub, heap, max);
+    for (size_t i = 0; i < count; i++) {
+        out[i].members = heap[i]->total;
+        out[i].name_len = (uint32_t)heap[i]->name.len;
+        memcpy(out[i].name, heap[i]->name.ptr, heap[i]->name.len);
+    }
+    *total = hub->rooms.count;
+    lock_release(&hub->lock);
+    mem_free(heap);
+    qsort(out, count, sizeof *out, compare_counts);
+    return count;
+}
+
+void hub_get_stats(struct hub *hub, struct hub_stats *out)
+{
+    *out = (struct hub_stats){.connections = atomic_load(&hub->connections),
+                              .slots = atomic_load(&hub->slots)};
+    for (unsigned i = 0; i < hub->opts.loops; i++)
+        counters_sum(&out->counters, &hub->shards[i]->counters);
+    lock_acquire(&hub->lock);
+    out->rooms = hub->rooms.count;
+    out->members = hub->members;
+    lock_release(&hub->lock);
+}

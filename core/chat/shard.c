@@ -1,0 +1,285 @@
+/*
+ * The end of a turn. Each dirty part's batch goes to its members with one send each; only when
+ * several parts are dirty is it worth finding out who stands in more than one of them: those get
+ * their batches queued and one gathered write.
+ */
+#include "core/chat/shard.h"
+
+#include <assert.h>
+#include <limits.h>
+#include <stdio.h>
+
+#include "core/base/clock.h"
+#include "core/base/log.h"
+#include "core/base/mem.h"
+#include "core/chat/client.h"
+#include "core/chat/hub.h"
+
+static void on_events(void *arg, struct loop_source *source, uint32_t events)
+{
+    (void)arg;
+    client_on_events((struct client *)source, events);
+}
+
+static bool should_rest(void *arg)
+{
+    struct shard *shard = arg;
+    return hub_is_overloaded(shard->hub, shard->index);
+}
+
+static int on_turn_end(void *arg);
+
+enum err shard_create(struct hub *hub, unsigned index, struct shard **out)
+{
+    struct shard *shard = mem_zalloc(sizeof *shard);
+    char name[16];
+    snprintf(name, sizeof name, "loop-%u", index);
+    *out = shard;
+    shard->hub = hub;
+    shard->index = index;
+    compressor_init(&shard->compressor);
+    buf_init(&shard->scratch, SIZE_MAX / 2);
+    struct list *lists[] = {&shard->dirty,  &shard->flush,  &shard->leave, &shard->quiet,
+                            &shard->pinged, &shard->midway, &shard->ending};
+    for (size_t i = 0; i < sizeof lists / sizeof *lists; i++)
+        list_init(lists[i]);
+    shard->pool = ws_pool_create(&hub_opts(hub)->limits, &client_ws_handlers);
+    return loop_create(&(struct loop_opts){.name = name,
+                                           .arg = shard,
+                                           .on_events = on_events,
+                                           .on_turn_end = on_turn_end,
+                                           .should_rest = should_rest},
+                       &shard->loop);
+}
+
+void shard_destroy(struct shard *shard)
+{
+    if (shard == NULL)
+        return;
+    loop_destroy(shard->loop);
+    ws_pool_destroy(shard->pool);
+    compressor_fini(&shard->compressor);
+    buf_fini(&shard->scratch);
+    mem_free(shard);
+}
+
+/* --- what a room got --- */
+
+/* The members that took one kind of a part's batch whole, and at once. */
+struct taken {
+    const struct batch *batch;
+    uint64_t members;
+};
+
+static void count_taken(struct shard *shard, struct taken taken, uint64_t now_ns)
+{
+    if (taken.members == 0)
+        return;
+    counter_add(&shard->counters.messages_delivered_total, taken.members * taken.batch->count);
+    counter_add(&shard->counters.bytes_sent_total, taken.members * taken.batch->len);
+    for (uint32_t i = 0; i < taken.batch->count; i++)
+        counters_observe_latency(&shard->counters, now_ns - taken.batch->received_ns[i],
+                                 taken.members);
+}
+
+static bool is_in_several(const struct shard *shard, const struct client *client, bool several)
+{
+    return several && client->turn == shard->turn && client->dirty_parts > 1;
+}
+
+static void flush_part(struct shard *shard, struct room_part *part, bool several)
+{
+    struct taken plain = {.batch = part->plain}, deflated = {.batch = part->deflated};
+    list_remove(&part->dirty);
+    for (uint32_t i = 0; i < part->count; i++) {
+        struct client *client = part->members[i].client;
+        bool compressed = client->deflate_out && part->deflated != NULL;
+        struct batch *batch = compressed ? part->deflated : part->plain;
+        if (client_deliver(client, batch, is_in_several(shard, client, several)))
+            compressed ? deflated.members++ : plain.members++;
+    }
+    uint64_t now_ns = clock_monotonic_ns();
+    count_taken(shard, plain, now_ns);
+    count_taken(shard, deflated, now_ns);
+    batch_release(part->plain);
+    batch_release(part->deflated);
+    part->plain = part->deflated = NULL;
+    room_release(part->room); /* counted while dirty */
+}
+
+/* Marks how many of the turn's dirty parts each client stands in. */
+static void mark_members(struct shard *shard, const struct room_part *part)
+{
+    for (uint32_t i = 0; i < part->count; i++) {
+        struct client *client = part->members[i].client;
+        if (client->turn == shard->turn) {
+            client->dirty_parts = 2;
+        } else {
+            client->turn = shard->turn;
+            client->dirty_parts = 1;
+        }
+    }
+}
+
+static void flush_dirty(struct shard *shard)
+{
+    struct list_link *first = list_first(&shard->dirty);
+    if (first == NULL)
+        return;
+    bool several = first->next != &shard->dirty.head;
+    if (several) {
+        shard->turn++;
+        for (struct list_link *link = first; link != &shard->dirty.head; link = link->next)
+            mark_members(shard, LIST_ENTRY(link, struct room_part, dirty));
+    }
+    for (struct list_link *link; (link = list_first(&shard->dirty)) != NULL;)
+        flush_part(shard, LIST_ENTRY(link, struct room_part, dirty), several);
+}
+
+void shard_take(struct shard *shard, struct room *room, const struct message *message)
+{
+    struct room_part *part = &room->parts[shard->index];
+    assert(loop_is_current(shard->loop));
+    if (part->count == 0)
+        return; /* all have left meanwhile */
+    enum err err = room_part_append(part, message);
+    if (err == ERR_FULL) {
+        flush_part(shard, part, false);
+        err = room_part_append(part, message);
+    }
+    if (err != ERR_OK) {
+        counter_add(&shard->counters.messages_dropped_total, part->count);
+        log_error("message:dropped", log_room(room->name), log_str("reason", "out of memory"),
+                  log_uint("members", part->count));
+    }
+    if (part->plain != NULL && !list_has_link(&part->dirty)) {
+        room_retain(room);
+        list_push_back(&shard->dirty, &part->dirty);
+    }
+}
+
+/* --- time --- */
+
+struct deadline {
+    uint64_t now_ms;
+    uint64_t next_ms;
+};
+
+/* Whether the moment has come; otherwise the loop must wake for it. */
+static bool is_due(struct deadline *deadline, uint64_t at_ms)
+{
+    if (at_ms <= deadline->now_ms)
+        return true;
+    if (at_ms < deadline->next_ms)
+        deadline->next_ms = at_ms;
+    return false;
+}
+
+static struct client *first_timer(const struct list *list)
+{
+    struct list_link *link = list_first(list);
+    return link != NULL ? LIST_ENTRY(link, struct client, timer) : NULL;
+}
+
+static void end_silent(struct shard *shard, struct client *client)
+{
+    list_remove(&client->timer);
+    counter_add(&shard->counters.heartbeat_timeouts_total, 1);
+    client_end(client, WS_CLOSE_HEARTBEAT_TIMEOUT, "heartbeat timeout");
+}
+
+static void check_heartbeats(struct shard *shard, struct deadline *deadline)
+{
+    const struct hub_opts *opts = hub_opts(shard->hub);
+    struct client *client;
+    while ((client = first_timer(&shard->pinged)) != NULL &&
+           is_due(deadline, client->heard_ms + opts->pong_timeout_ms))
+        end_silent(shard, client);
+    /* With an interval over the timeout a client is given up without a ping. */
+    while ((client = first_timer(&shard->quiet)) != NULL &&
+           is_due(deadline, client->heard_ms + opts->pong_timeout_ms))
+        end_silent(shard, client);
+    while ((client = first_timer(&shard->quiet)) != NULL &&
+           is_due(deadline, client->heard_ms + opts->ping_interval_ms)) {
+        list_move_back(&shard->pinged, &client->timer);
+        client_ping(client);
+        is_due(deadline, client->heard_ms + opts->pong_timeout_ms);
+    }
+}
+
+static void check_messages(struct shard *shard, struct deadline *deadline)
+{
+    uint64_t limit_ms = hub_opts(shard->hub)->message_timeout_ms;
+    for (struct list_link *link; (link = list_first(&shard->midway)) != NULL;) {
+        struct client *client = LIST_ENTRY(link, struct client, midway);
+        if (!is_due(deadline, client->midway_since_ms + limit_ms))
+            return;
+        list_remove(link);
+        counter_add(&shard->counters.message_timeouts_total, 1);
+        client_end(client, WS_CLOSE_MESSAGE_TIMEOUT, "message not finished in time");
+    }
+}
+
+static void check_ending(struct shard *shard, struct deadline *deadline)
+{
+    uint64_t limit_ms = hub_opts(shard->hub)->close_timeout_ms;
+    struct client *client;
+    while ((client = first_timer(&shard->ending)) != NULL &&
+           is_due(deadline, client->heard_ms + limit_ms)) {
+        list_remove(&client->timer);
+        client_drop(client);
+    }
+}
+
+static int on_turn_end(void *arg)
+{
+    struct shard *shard = arg;
+    struct deadline deadline = {.now_ms = loop_now_ms(shard->loop), .next_ms = UINT64_MAX};
+    struct list_link *link;
+    flush_dirty(shard);
+    check_heartbeats(shard, &deadline);
+    check_messages(shard, &deadline);
+    check_ending(shard, &deadline);
+    do {
+        while ((link = list_pop_front(&shard->flush)) != NULL)
+            client_flush(LIST_ENTRY(link, struct client, flush));
+        while ((link = list_pop_front(&shard->leave)) != NULL)
+            client_leave(LIST_ENTRY(link, struct client, leave));
+    } while (!list_is_empty(&shard->flush));
+    /* Who began to end in this very turn is looked after in time, too. */
+    struct client *ending = first_timer(&shard->ending);
+    if (ending != NULL)
+        is_due(&deadline, ending->heard_ms + hub_opts(shard->hub)->close_timeout_ms);
+    if (deadline.next_ms == UINT64_MAX)
+        return -1;
+    uint64_t wait_ms = deadline.next_ms - deadline.now_ms;
+    return wait_ms < INT_MAX ? (int)wait_ms : INT_MAX;
+}
+
+/* --- all at once --- */
+
+typedef void client_fn(struct client *client);
+
+static void for_all(const struct list *list, client_fn *fn)
+{
+    for (struct list_link *link = list->head.next; link != &list->head; link = link->next)
+        fn(LIST_ENTRY(link, struct client, timer));
+}
+
+static void end_going_away(struct client *client)
+{
+    client_end(client, WS_CLOSE_GOING_AWAY, "server is shutting down");
+}
+
+void shard_close_all(struct shard *shard)
+{
+    for_all(&shard->quiet, end_going_away);
+    for_all(&shard->pinged, end_going_away);
+}
+
+void shard_drop_all(struct shard *shard)
+{
+    for_all(&shard->quiet, client_drop);
+    for_all(&shard->pinged, client_drop);
+    for_all(&shard->ending, client_drop);
+}

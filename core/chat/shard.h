@@ -1,0 +1,67 @@
+#pragma once
+
+/*
+ * One loop's share of the hub: its clients, its rooms' parts, and the end of each turn, where what
+ * the turn brought is written.
+ *
+ *     end of turn: dirty parts ─▶ one send per member ─▶ queues ─▶ timers ─▶ those who leave
+ *
+ * Threads: its loop, but for create, destroy and reading the counters.
+ * Owns: its loop, the pool of parsers, and every client from client_attach or client_abandon on.
+ */
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "core/base/err.h"
+#include "core/base/list.h"
+#include "core/chat/counters.h"
+#include "core/chat/message.h"
+#include "core/net/loop.h"
+#include "core/ws/session.h"
+
+enum {
+    /* Read at once from one client: small enough that a flood of one is written to the others
+     * between two reads. */
+    SHARD_READ_BYTES = 16 * 1024,
+    /* So many tasks waiting at another loop let this one read no more for a moment. */
+    SHARD_PENDING_MAX = 16384,
+};
+
+struct client;
+struct hub;
+struct room;
+
+struct shard {
+    struct hub *hub;
+    unsigned index;
+    struct loop *loop;
+    struct ws_pool *pool;
+    struct compressor compressor;
+    struct buf scratch; /* for composing one message at a time */
+    struct counters counters;
+    uint32_t turn; /* counts turns with several dirty parts, to find who is in more than one */
+
+    struct list dirty;  /* parts with a batch under way */
+    struct list flush;  /* clients with something to write from their queue */
+    struct list leave;  /* clients that end at the end of the turn */
+    struct list quiet;  /* clients by when they were last heard */
+    struct list pinged; /* the same, those that were sent a ping since */
+    struct list midway; /* clients by when their unfinished message began */
+    struct list ending; /* clients by when their close began */
+
+    unsigned char read_buffer[SHARD_READ_BYTES];
+};
+
+MUST_USE enum err shard_create(struct hub *hub, unsigned index, struct shard **out);
+/* Takes NULL. The loop is stopped, the clients are gone. */
+void shard_destroy(struct shard *shard);
+
+/* A message for the room's members here; it is written at the end of the turn. */
+void shard_take(struct shard *shard, struct room *room, const struct message *message);
+
+/* Ends all clients with 1001. */
+void shard_close_all(struct shard *shard);
+
+/* Drops all clients at once. */
+void shard_drop_all(struct shard *shard);

@@ -1,0 +1,49 @@
+#pragma once
+
+/*
+ * One connected TCP socket: non-blocking reads and writes with their outcomes mapped once, here.
+ *
+ * Threads: the loop that has it.
+ * Owns: the descriptor, from conn_open's success until conn_close.
+ */
+
+#include <stddef.h>
+#include <sys/uio.h>
+
+#include "core/base/err.h"
+#include "core/net/loop.h"
+
+enum {
+    /* What the kernel may hold for one client; it doubles that for its own book-keeping. */
+    CONN_SEND_BUFFER = 64 * 1024,
+    CONN_IOV_MAX = 64,
+};
+
+struct conn {
+    struct loop_source source; /* fd -1: not open */
+};
+
+/* Makes the socket non-blocking, TCP_NODELAY, with a small send buffer, and reads from it. Takes
+ * the descriptor, on failure too (ERR_SYSTEM: it is closed). */
+MUST_USE enum err conn_open(struct conn *conn, struct loop *loop, int fd);
+
+/*
+ * ERR_OK: `*got` bytes, at least one. ERR_AGAIN: nothing now. ERR_CLOSED: the peer sends no more.
+ * ERR_SYSTEM: reset or broken.
+ */
+MUST_USE enum err conn_read(struct conn *conn, void *bytes, size_t size, size_t *got);
+
+/* ERR_OK: `*sent` bytes were taken, fewer than offered (even 0) when the socket is full.
+ * ERR_SYSTEM: the peer is gone. */
+MUST_USE enum err conn_write(struct conn *conn, const void *bytes, size_t len, size_t *sent);
+MUST_USE enum err conn_write_gathered(struct conn *conn, const struct iovec *parts, int count,
+                                      size_t *sent);
+
+/* Whether to hear of room for writing. Idempotent, without a system call when nothing changes. */
+void conn_want_write(struct conn *conn, struct loop *loop, bool wanted);
+
+/* Sends FIN behind what was written; reading goes on. */
+void conn_finish(struct conn *conn);
+
+/* Out of the loop, then closed; harmless when not open. `reset` sends RST in place of FIN. */
+void conn_close(struct conn *conn, struct loop *loop, bool reset);

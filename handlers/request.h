@@ -1,0 +1,45 @@
+#pragma once
+
+/*
+ * One HTTP request as the handlers see it, and the questions they ask of it.
+ *
+ * Threads: libmicrohttpd's.
+ */
+
+#include <microhttpd.h>
+#include <stdbool.h>
+
+#include "core/base/buf.h"
+#include "core/base/err.h"
+#include "core/base/slice.h"
+#include "core/bus/bus.h"
+
+struct client;
+struct http;
+struct service;
+
+struct request {
+    struct service *service;
+    struct http *http;
+    struct MHD_Connection *connection;
+    const char *path;    /* percent-encoded, without the query */
+    const char *method;  /* GET, HEAD, or another */
+    const char *version; /* HTTP/1.1, HTTP/1.0 */
+    struct slice rest;   /* the part of the path that the route's {…} stands for, encoded */
+
+    /* The upgrade's. */
+    struct client *client;    /* admitted, its socket not handed over yet */
+    struct bus_waiter waiter; /* while the room's subscription is awaited */
+    bool awaited;             /* the answer is due */
+};
+
+/* The header's value, fields of the same name joined with ", " into `scratch` (which is cleared);
+ * SLICE_NONE where there is none. */
+struct slice request_header(const struct request *request, const char *name, struct buf *scratch);
+
+/* Whether the request announces a body. */
+bool request_has_body(const struct request *request);
+
+/* Decodes %XX. ERR_INVALID for a broken escape, ERR_FULL when the text has more than `size` bytes.
+ */
+MUST_USE enum err request_decode(struct slice encoded, char *out, size_t size, size_t *len);

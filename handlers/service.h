@@ -1,0 +1,29 @@
+#pragma once
+
+/*
+ * What the handlers answer from: the parts of the running program, put together by app/.
+ *
+ * Threads: fixed before the first request; `draining` and `started` change while requests run.
+ * Owns: nothing.
+ */
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+struct bus;
+struct hub;
+
+#define SERVICE_FOR_EVER UINT64_MAX
+
+struct service {
+    const char *pod_id;
+    const char *allowed_origins;   /* for origin_is_allowed */
+    bool compression;              /* permessage-deflate is agreed to */
+    uint64_t redis_ready_grace_ms; /* how long Redis may be away; SERVICE_FOR_EVER */
+    struct hub *hub;
+    struct bus *bus;      /* NULL: no Redis */
+    uint64_t started_ms;  /* clock_monotonic_ms */
+    atomic_bool starting; /* not all parts run yet */
+    atomic_bool draining; /* no new clients */
+};

@@ -1,0 +1,311 @@
+/*
+ * libmicrohttpd keeps its pool and a list entry for every connection that stays with it after an
+ * upgrade. So the socket is duplicated and the original closed right in the upgrade handler;
+ * without TLS there is no shutdown() on that way, and nothing of the connection is left there.
+ */
+#include "handlers/upgrade.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+
+#include "core/base/log.h"
+#include "core/chat/client.h"
+#include "core/chat/hub.h"
+#include "core/ws/handshake.h"
+#include "handlers/http.h"
+#include "handlers/origin.h"
+#include "handlers/reply.h"
+#include "handlers/request.h"
+#include "handlers/service.h"
+
+enum {
+    HEADER_MAX = 16384, /* no more than libmicrohttpd's pool holds */
+    QUERY_ROOMS_MAX = 8,
+};
+
+/* The room that a request names; ptr NULL: none. */
+struct named_room {
+    struct slice name;
+    char bytes[ROOM_NAME_MAX];
+};
+
+struct refusal {
+    unsigned status;
+    struct fault fault;
+    struct reply_header headers[3];
+};
+
+static enum MHD_Result refuse(const struct request *request, const struct refusal *refusal)
+{
+    return reply_fault(request->connection, refusal->status, &refusal->fault, refusal->headers);
+}
+
+static struct refusal bad_room(const char *message)
+{
+    return (struct refusal){
+        .status = MHD_HTTP_BAD_REQUEST,
+        .fault = {.code = FAULT_CHANNEL_ERROR, .message = message, .field = "room"}};
+}
+
+/* --- the room --- */
+
+static struct refusal decode_room(struct slice encoded, struct named_room *room)
+{
+    size_t len;
+    enum err err = request_decode(encoded, room->bytes, sizeof room->bytes, &len);
+    if (err == ERR_INVALID)
+        return bad_room("a room's name has a broken percent-encoding");
+    /* A name that is too long for the buffer is too long for a room. */
+    struct slice name = slice_of(room->bytes, err == ERR_FULL ? sizeof room->bytes + 1 : len);
+    struct fault fault =
+        err == ERR_FULL ? room_check_name(slice_of("", ROOM_NAME_MAX + 1)) : room_check_name(name);
+    if (fault.code != FAULT_NONE)
+        return bad_room(fault.message);
+    room->name = name;
+    return (struct refusal){0};
+}
+
+struct query_rooms {
+    struct slice values[QUERY_ROOMS_MAX];
+    size_t count;
+};
+
+static enum MHD_Result collect_room(void *arg, enum MHD_ValueKind kind, const char *name,
+                                    const char *value)
+{
+    struct query_rooms *rooms = arg;
+    (void)kind;
+    if (strcmp(name, "room") != 0)
+        return MHD_YES;
+    if (rooms->count < QUERY_ROOMS_MAX)
+        rooms->values[rooms->count] = slice_str(value != NULL ? value : "");
+    rooms->count++;
+    return MHD_YES;
+}
+
+/* Every name that the request gives must be good, and all the same. */
+static struct refusal find_room(const struct request *request, struct named_room *room)
+{
+    struct query_rooms query = {.count = 0};
+    struct refusal refusal = {0};
+    room->name = SLICE_NONE;
+    if (request->rest.ptr != NULL)
+        refusal = decode_room(request->rest, room);
+    MHD_get_connection_values(request->connection, MHD_GET_ARGUMENT_KIND, collect_room, &query);
+    if (query.count > QUERY_ROOMS_MAX)
+        return bad_room("the query names too many rooms");
+    for (size_t i = 0; i < query.count && refusal.status == 0; i++) {
+        struct named_room other;
+        refusal = decode_room(query.values[i], &other);
+        if (refusal.status != 0)
+            break;
+        if (room->name.ptr != NULL && !slice_equals(room->name, other.name))
+            return bad_room("path and query name different rooms");
+        memcpy(room->bytes, other.bytes, other.name.len);
+        room->name = slice_of(room->bytes, other.name.len);
+    }
+    return refusal;
+}
+
+/* --- the handshake --- */
+
+static struct refusal refuse_handshake(enum handshake_result result)
+{
+    static const struct refusal refusals[] = {
+        [HANDSHAKE_NOT_AN_UPGRADE] = {.status = MHD_HTTP_UPGRADE_REQUIRED,
+                                      .fault = {.code = FAULT_UPGRADE_REQUIRED,
+                                                .message = "this is a WebSocket endpoint"},
+                                      .headers = {{MHD_HTTP_HEADER_UPGRADE, "websocket"}}},
+        [HANDSHAKE_BAD_VERSION] = {.status = MHD_HTTP_UPGRADE_REQUIRED,
+                                   .fault = {.code = FAULT_UPGRADE_REQUIRED,
+                                             .message = "Sec-WebSocket-Version must be 13",
+                                             .field = "Sec-WebSocket-Version"},
+                                   .headers = {{MHD_HTTP_HEADER_UPGRADE, "websocket"},
+                                               {"Sec-WebSocket-Version", "13"}}},
+        [HANDSHAKE_BAD_KEY] = {.status = MHD_HTTP_BAD_REQUEST,
+                               .fault = {.code = FAULT_INVALID_PAYLOAD,
+                                         .message = "Sec-WebSocket-Key must be 16 bytes in base64",
+                                         .field = "Sec-WebSocket-Key"}},
+    };
+    return refusals[result];
+}
+
+static struct refusal check_handshake(const struct request *request)
+{
+    static const char *const names[] = {"Upgrade", "Connection", "Sec-WebSocket-Version",
+                                        "Sec-WebSocket-Key"};
+    struct handshake_request handshake;
+    struct slice *values[] = {&handshake.upgrade, &handshake.connection, &handshake.version,
+                              &handshake.key};
+    struct buf scratch[4];
+    for (size_t i = 0; i < 4; i++) {
+        buf_init(&scratch[i], HEADER_MAX);
+        *values[i] = request_header(request, names[i], &scratch[i]);
+    }
+    enum handshake_result result = handshake_check(&handshake);
+    /* An upgrade is a GET in HTTP/1.1 (RFC 6455 4.1); HEAD is told so without one. */
+    if (strcmp(request->version, "HTTP/1.1") != 0 || strcmp(request->method, "GET") != 0)
+        result = HANDSHAKE_NOT_AN_UPGRADE;
+    for (size_t i = 0; i < 4; i++)
+        buf_fini(&scratch[i]);
+    return result != HANDSHAKE_OK ? refuse_handshake(result) : (struct refusal){0};
+}
+
+static struct refusal check_origin(const struct request *request)
+{
+    struct buf scratch;
+    struct refusal refusal = {0};
+    buf_init(&scratch, HEADER_MAX);
+    struct slice origin = request_header(request, "Origin", &scratch);
+    if (origin.ptr != NULL && !origin_is_allowed(request->service->allowed_origins, origin))
+        refusal = (struct refusal){.status = MHD_HTTP_FORBIDDEN,
+                                   .fault = {.code = FAULT_AUTH_FAILED,
+                                             .message = "this origin is not allowed",
+                                             .field = "Origin"}};
+    buf_fini(&scratch);
+    return refusal;
+}
+
+static struct refusal check_body(const struct request *request)
+{
+    if (!request_has_body(request))
+        return (struct refusal){0};
+    return (struct refusal){
+        .status = MHD_HTTP_BAD_REQUEST,
+        .fault = {.code = FAULT_INVALID_PAYLOAD, .message = "an upgrade request has no body"},
+        .headers = {{MHD_HTTP_HEADER_CONNECTION, "close"}}};
+}
+
+static struct refusal unavailable(const char *message)
+{
+    return (struct refusal){.status = MHD_HTTP_SERVICE_UNAVAILABLE,
+                            .fault = {.code = FAULT_UNAVAILABLE, .message = message},
+                            .headers = {{MHD_HTTP_HEADER_RETRY_AFTER, "5"}}};
+}
+
+static struct refusal check_all(struct request *request, struct named_room *room)
+{
+    struct refusal refusal = check_body(request);
+    if (refusal.status == 0)
+        refusal = check_handshake(request);
+    if (refusal.status == 0)
+        refusal = find_room(request, room);
+    if (refusal.status == 0)
+        refusal = check_origin(request);
+    if (refusal.status == 0 && atomic_load(&request->service->draining))
+        refusal = unavailable("the server is shutting down");
+    return refusal;
+}
+
+/* --- the 101 --- */
+
+static void on_upgraded(void *arg, struct MHD_Connection *connection, void *connection_context,
+                        const char *extra, size_t extra_len, MHD_socket fd,
+                        struct MHD_UpgradeResponseHandle *handle)
+{
+    struct request *request = connection_context;
+    struct client *client = request->client;
+    (void)arg;
+    http_release_socket(request->http, connection);
+    int own = fcntl(fd, F_DUPFD_CLOEXEC, 0);
+    if (own == -1)
+        log_error("client:refused", log_str("reason", strerror(errno)));
+    else
+        client_attach(client, own, slice_of(extra, extra_len));
+    if (own != -1)
+        request->client = NULL; /* otherwise upgrade_forget gives it up */
+    MHD_upgrade_action(handle, MHD_UPGRADE_ACTION_CLOSE);
+}
+
+static void negotiate(const struct request *request, struct deflate_params *deflate,
+                      char extensions[HANDSHAKE_EXTENSIONS_SIZE])
+{
+    struct buf scratch;
+    *deflate = (struct deflate_params){0};
+    extensions[0] = '\0';
+    if (!request->service->compression)
+        return;
+    buf_init(&scratch, HEADER_MAX);
+    struct slice offers = request_header(request, "Sec-WebSocket-Extensions", &scratch);
+    if (offers.ptr != NULL)
+        handshake_negotiate_deflate(offers, deflate, extensions);
+    buf_fini(&scratch);
+}
+
+static enum MHD_Result answer_101(struct request *request)
+{
+    char accept[HANDSHAKE_ACCEPT_SIZE], extensions[HANDSHAKE_EXTENSIONS_SIZE];
+    struct deflate_params deflate;
+    const char *key =
+        MHD_lookup_connection_value(request->connection, MHD_HEADER_KIND, "Sec-WebSocket-Key");
+    struct MHD_Response *response = MHD_create_response_for_upgrade(on_upgraded, NULL);
+    if (response == NULL)
+        return MHD_NO;
+    handshake_accept(slice_str(key), accept);
+    negotiate(request, &deflate, extensions);
+    MHD_add_response_header(response, MHD_HTTP_HEADER_UPGRADE, "websocket");
+    MHD_add_response_header(response, "Sec-WebSocket-Accept", accept);
+    if (extensions[0] != '\0')
+        MHD_add_response_header(response, "Sec-WebSocket-Extensions", extensions);
+    enum MHD_Result result =
+        MHD_queue_response(request->connection, MHD_HTTP_SWITCHING_PROTOCOLS, response);
+    MHD_destroy_response(response);
+    return result;
+}
+
+/* --- admission --- */
+
+static void on_subscribed(struct bus_waiter *waiter)
+{
+    struct request *request = LIST_ENTRY(waiter, struct request, waiter);
+    MHD_resume_connection(request->connection);
+}
+
+/* Whether the answer must wait until Redis knows that this pod wants the room. */
+static bool must_await(const struct request *request)
+{
+    const struct room *room = client_room(request->client);
+    const struct service *service = request->service;
+    return service->bus != NULL && room != NULL && !atomic_load(&room->subscribed) &&
+           bus_is_connected(service->bus);
+}
+
+static enum MHD_Result admit(struct request *request, const struct named_room *room)
+{
+    char extensions[HANDSHAKE_EXTENSIONS_SIZE];
+    struct deflate_params deflate;
+    negotiate(request, &deflate, extensions);
+    enum err err = hub_admit(request->service->hub, room->name, &deflate, &request->client);
+    if (err != ERR_OK) {
+        struct refusal refusal =
+            unavailable(err == ERR_FULL ? "all places are taken" : "no place can be had now");
+        return refuse(request, &refusal);
+    }
+    if (!must_await(request))
+        return answer_101(request);
+    request->awaited = true;
+    request->waiter =
+        (struct bus_waiter){.room = client_room(request->client)->name, .done = on_subscribed};
+    MHD_suspend_connection(request->connection);
+    bus_await(request->service->bus, &request->waiter);
+    return MHD_YES;
+}
+
+enum MHD_Result upgrade_answer(struct request *request)
+{
+    struct named_room room;
+    if (request->awaited)
+        return answer_101(request);
+    struct refusal refusal = check_all(request, &room);
+    if (refusal.status != 0)
+        return refuse(request, &refusal);
+    return admit(request, &room);
+}
+
+void upgrade_forget(struct request *request)
+{
+    if (request->client != NULL)
+        client_abandon(request->client);
+    request->client = NULL;
+}

@@ -1,0 +1,79 @@
+// Headless Chromium, with a page that fails its test for every error on the console (a violation
+// of the Content-Security-Policy is one), every exception, and every request to another origin.
+
+import assert from 'node:assert/strict';
+
+import { stretched } from '../../support/deadline.js';
+import { load } from '../../support/packages.js';
+
+const EXECUTABLE = process.env.CHROMIUM ?? '/usr/bin/chromium';
+const ARGUMENTS = [
+    '--headless=new', '--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run',
+    '--disable-background-networking', '--disable-component-update', '--disable-sync',
+];
+const WAIT_MS = 15000;
+
+export async function startBrowser() {
+    const { chromium } = (await load('playwright-core')).default;
+    return chromium.launch({ executablePath: EXECUTABLE, args: ARGUMENTS });
+}
+
+function watch(page, origin, accepted) {
+    const faults = [];
+    page.on('pageerror', (error) => faults.push(`exception: ${error.stack}`));
+    page.on('console', (message) => {
+        const text = message.text();
+        if (message.type() === 'error' && !accepted?.test(text)) faults.push(`console: ${text}`);
+    });
+    page.on('request', (request) => {
+        const url = new URL(request.url());
+        const inline = url.protocol === 'data:' || url.protocol === 'blob:';
+        if (!inline && url.origin !== origin) faults.push(`request: ${url}`);
+    });
+    return faults;
+}
+
+/**
+ * A window of its own (nothing stored, nothing shared), closed and judged when the test is over.
+ * `options` are those of a Playwright context, and `accepted`: errors on the console that belong to
+ * the test, as a regular expression.
+ */
+export async function windowFor(test, browser, service, { accepted, ...options } = {}) {
+    const context = await browser.newContext({ baseURL: service.url, ...options });
+    context.setDefaultTimeout(stretched(WAIT_MS));
+    const page = await context.newPage();
+    const faults = watch(page, new URL(service.url).origin, accepted);
+    test.after(async () => {
+        await context.close();
+        assert.deepEqual(faults, []);
+    });
+    return page;
+}
+
+/** Joins a room through the form, and waits for the connection. */
+export async function join(page, name, room) {
+    await page.goto('/');
+    await page.getByLabel('Your name').fill(name);
+    await page.getByLabel('Room', { exact: true }).fill(room);
+    await page.getByRole('button', { name: 'Join' }).click();
+    await connected(page);
+}
+
+export function connected(page) {
+    return page.getByRole('status').filter({ hasText: /^\s*Connected\s*$/ }).waitFor();
+}
+
+export async function say(page, text) {
+    await page.getByLabel('Message', { exact: true }).fill(text);
+    await page.getByRole('button', { name: /^Send/ }).click();
+}
+
+/** The message with this text in the list; a locator, so it may come later. */
+export function messageOf(page, text) {
+    return page.getByRole('log').getByRole('listitem').filter({ hasText: text });
+}
+
+/** Waits until an own message came back from the server. */
+export function delivered(page, text) {
+    return messageOf(page, text).and(page.locator('[data-state=delivered]')).waitFor();
+}

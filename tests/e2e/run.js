@@ -1,0 +1,90 @@
+#!/usr/bin/env node
+// Runs the end-to-end suites against the binary and ends with one line "N passed, N failed".
+//
+//   node tests/e2e/run.js [file ...]      all suites, or the given ones
+//   E2E_ONLY=redis,http                   the suites whose names begin so
+//   CHAT_API_BIN=build/asan/chat-api      another binary
+//   E2E_SLOW=4                            deadlines for slow builds (sanitizers)
+//   E2E_JOBS=3                            suites at once
+//   E2E_LOGS=1                            the services' logs as they are written
+//
+// The suites also run one by one: node --test tests/e2e/http.test.js
+
+import fs from 'node:fs';
+import path from 'node:path';
+import { run } from 'node:test';
+import { fileURLToPath } from 'node:url';
+
+import { stretched } from '../support/deadline.js';
+
+const FOLDER = path.dirname(fileURLToPath(import.meta.url));
+const SUITE_DEADLINE = 180000;
+
+function chosenFiles() {
+    if (process.argv.length > 2) return process.argv.slice(2).map((file) => path.resolve(file));
+    const only = process.env.E2E_ONLY?.split(',')
+        .map((name) => name.trim())
+        .filter(Boolean);
+    return fs
+        .readdirSync(FOLDER)
+        .filter((name) => name.endsWith('.test.js'))
+        .filter((name) => !only || only.some((wanted) => name.startsWith(wanted)))
+        .sort()
+        .map((name) => path.join(FOLDER, name));
+}
+
+/** What went wrong, without the runner's own frames. */
+function describeError(error) {
+    const cause = error?.cause ?? error;
+    const text = cause?.stack ?? cause?.message ?? String(cause);
+    return text
+        .split('\n')
+        .filter((line) => !line.includes('node:internal'))
+        .map((line) => `      ${line}`)
+        .join('\n');
+}
+
+/** A suite or file is only counted when it failed by itself, not by the tests within it. */
+function counts({ name, details }, files) {
+    const file = name.startsWith('file:') ? fileURLToPath(name) : path.resolve(name);
+    const isContainer = details?.type === 'suite' || files.includes(file);
+    return !isContainer || (details?.error && details.error.failureType !== 'subtestsFailed');
+}
+
+const files = chosenFiles();
+if (files.length === 0) {
+    console.log('no suite has that name');
+    console.log('0 passed, 0 failed');
+    process.exit(1);
+}
+
+const total = { passed: 0, failed: 0 };
+const failures = [];
+const began = Date.now();
+// Most of a suite's time is waiting, so a few may wait at once.
+const jobs = Number(process.env.E2E_JOBS) || 3;
+const abort = new AbortController();
+const timeout = stretched(SUITE_DEADLINE);
+const stream = run({ files, concurrency: jobs, timeout, signal: abort.signal });
+// The suites' processes end their services when they are told to end.
+for (const signal of ['SIGINT', 'SIGTERM']) process.once(signal, () => abort.abort());
+
+stream.on('test:pass', (event) => {
+    if (event.skip !== undefined || !counts(event, files)) return;
+    total.passed += 1;
+});
+stream.on('test:fail', (event) => {
+    if (!counts(event, files)) return;
+    total.failed += 1;
+    const file = path.basename(event.file ?? '');
+    failures.push(`${file}: ${event.name}`);
+    console.log(`not ok: ${file}: ${event.name}\n${describeError(event.details?.error)}`);
+});
+stream.on('test:stderr', ({ message }) => process.stderr.write(message));
+stream.on('end', () => {
+    if (failures.length > 0) console.log(`\nfailed:\n  ${failures.join('\n  ')}\n`);
+    console.log(`${files.length} suites in ${((Date.now() - began) / 1000).toFixed(1)} s`);
+    console.log(`${total.passed} passed, ${total.failed} failed`);
+    process.exitCode = total.failed === 0 && total.passed > 0 ? 0 : 1;
+});
+stream.resume();

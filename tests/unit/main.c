@@ -1,0 +1,113 @@
+/*
+ * Runs the unit tests: all of them, or the suites named as arguments.
+ *
+ *     unit                      everything
+ *     unit core/ws app/config   what is in core/ws, and one suite
+ *     unit -v core/base         with a line for each test
+ *
+ * A suite is a line here and a file tests/unit/<name>_test.c that exports the array of its tests.
+ * Run it from the root of the repository: some tests read files of it.
+ */
+#include <CUnit/Basic.h>
+#include <signal.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define SUITES(SUITE)                                                                              \
+    SUITE("core/base/blob", blob_tests)                                                            \
+    SUITE("core/base/buf", buf_tests)                                                              \
+    SUITE("core/base/clock", clock_tests)                                                          \
+    SUITE("core/base/err", err_tests)                                                              \
+    SUITE("core/base/fault", fault_tests)                                                          \
+    SUITE("core/base/json", json_tests)                                                            \
+    SUITE("core/base/list", list_tests)                                                            \
+    SUITE("core/base/lock", lock_tests)                                                            \
+    SUITE("core/base/log", log_tests)                                                              \
+    SUITE("core/base/map", map_tests)                                                              \
+    SUITE("core/base/mem", mem_tests)                                                              \
+    SUITE("core/base/slice", slice_tests)                                                          \
+    SUITE("core/base/utf8", utf8_tests)                                                            \
+    SUITE("core/base/uuid", uuid_tests)                                                            \
+    SUITE("core/ws/deflate", deflate_tests)                                                        \
+    SUITE("core/ws/frame", frame_tests)                                                            \
+    SUITE("core/ws/handshake", handshake_tests)                                                    \
+    SUITE("core/ws/session", session_tests)                                                        \
+    SUITE("core/bus/backoff", backoff_tests)                                                       \
+    SUITE("core/bus/bus", bus_tests)                                                               \
+    SUITE("core/bus/bus_away", bus_away_tests)                                                     \
+    SUITE("core/bus/interest", interest_tests)                                                     \
+    SUITE("core/bus/outbox", outbox_tests)                                                         \
+    SUITE("core/bus/pod_prefix", pod_prefix_tests)                                                 \
+    SUITE("core/bus/recent", recent_tests)                                                         \
+    SUITE("core/bus/redis_url", redis_url_tests)                                                   \
+    SUITE("openapi/embed", embed_tests)                                                            \
+    SUITE("handlers/origin", origin_tests)                                                         \
+    SUITE("app/config", config_tests)
+
+#define DECLARE(name, tests) extern CU_TestInfo tests[];
+SUITES(DECLARE)
+
+#define LIST(name, tests) {.pName = (name), .pTests = (tests)},
+static const CU_SuiteInfo suites[] = {SUITES(LIST)};
+
+enum { SUITE_COUNT = sizeof suites / sizeof *suites, EXIT_USAGE = 2 };
+
+/* `core/ws` names itself and all that is below it. */
+static bool is_named_by(const char *suite, const char *argument)
+{
+    size_t len = strlen(argument);
+    while (len > 0 && argument[len - 1] == '/')
+        len--;
+    return strncmp(suite, argument, len) == 0 && (suite[len] == '\0' || suite[len] == '/');
+}
+
+/* How many suites are registered for it, or -1. */
+static int register_named(const char *argument)
+{
+    int count = 0;
+    for (size_t i = 0; i < SUITE_COUNT; i++) {
+        CU_SuiteInfo chosen[] = {suites[i], CU_SUITE_INFO_NULL};
+        if (argument != NULL && !is_named_by(suites[i].pName, argument))
+            continue;
+        if (CU_register_suites(chosen) != CUE_SUCCESS)
+            return -1;
+        count++;
+    }
+    return count;
+}
+
+static bool register_chosen(char **names, int count)
+{
+    if (count == 0)
+        return register_named(NULL) > 0;
+    for (int i = 0; i < count; i++) {
+        if (register_named(names[i]) <= 0) {
+            fprintf(stderr, "unit: no suite is called %s (or it is named twice)\n", names[i]);
+            return false;
+        }
+    }
+    return true;
+}
+
+int main(int argc, char **argv)
+{
+    bool verbose = argc > 1 && strcmp(argv[1], "-v") == 0;
+    int first = verbose ? 2 : 1;
+    int status = EXIT_USAGE;
+
+    /* As in the service; and what was printed before a crash is there to be read. */
+    signal(SIGPIPE, SIG_IGN);
+    setvbuf(stdout, NULL, _IOLBF, 0);
+    if (CU_initialize_registry() != CUE_SUCCESS)
+        return EXIT_USAGE;
+    if (register_chosen(argv + first, argc - first)) {
+        CU_basic_set_mode(verbose ? CU_BRM_VERBOSE : CU_BRM_NORMAL);
+        CU_ErrorCode result = CU_basic_run_tests();
+        status = result == CUE_SUCCESS && CU_get_number_of_failure_records() == 0 ? EXIT_SUCCESS
+                                                                                  : EXIT_FAILURE;
+    }
+    CU_cleanup_registry();
+    return status;
+}
