@@ -26,7 +26,7 @@ static void send_error(struct client *client, const struct fault *fault,
     buf_clear(&shard->scratch);
     envelope_append_error(&shard->scratch, fault, failed);
     if (shard->scratch.err == ERR_OK)
-        client_send_text(client, buf_slice(&shard->scratch));
+        client_reply(client, buf_slice(&shard->scratch));
 }
 
 /* The room that the envelope is for: counted, NULL when it has no members on this pod. */
@@ -62,8 +62,10 @@ static void publish(struct service *service, struct client *client, const struct
         struct fault fault = {.code = FAULT_INTERNAL, .message = "out of memory"};
         send_error(client, &fault, envelope);
     } else {
-        if (room != NULL)
+        if (room != NULL) {
             hub_publish(service->hub, room, message, &shard->compressor);
+            client_count_publish(client, room);
+        }
         if (service->bus != NULL)
             bus_publish(service->bus, name, message->plain, message->json_at);
     }

@@ -82,8 +82,9 @@ static void append_hub(struct buf *body, const struct hub_stats *stats)
 
 static void append_bus(struct buf *body, struct bus *bus)
 {
-    struct bus_stats stats;
-    bus_get_stats(bus, &stats);
+    struct bus_stats stats = {0};
+    if (bus != NULL)
+        bus_get_stats(bus, &stats);
     append(body, "chat_redis_up", "gauge", stats.connected, "Whether Redis is connected.");
     append(body, "chat_redis_reconnects_total", "counter", stats.reconnects_total,
            "Times the connection to Redis was established again.");
@@ -114,8 +115,7 @@ enum MHD_Result metrics_answer(struct request *request)
     buf_init(&body, BODY_MAX);
     append_hub(&body, &stats);
     append(&body, "chat_redis_enabled", "gauge", service->bus != NULL, "Whether REDIS_URL is set.");
-    if (service->bus != NULL)
-        append_bus(&body, service->bus);
+    append_bus(&body, service->bus);
     append(&body, "chat_log_lines_dropped_total", "counter", log_dropped_total(),
            "Log lines that standard error did not take.");
     append_head(&body, "chat_uptime_seconds", "gauge", "Since the process started.");

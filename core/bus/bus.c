@@ -29,6 +29,7 @@
 #include "core/bus/outbox.h"
 #include "core/bus/publisher.h"
 #include "core/bus/subscriber.h"
+#include "core/bus/waiters.h"
 
 enum { EVENTS_MAX = 4 };
 
@@ -60,15 +61,10 @@ struct bus {
     pthread_t thread;
     struct publisher publisher;
     struct subscriber subscriber;
-    struct list waiters; /* by deadline, since all wait equally long */
-    bool is_ending;      /* `stopping`, as the thread saw it */
+    struct waiters waiters;
+    bool is_ending; /* `stopping`, as the thread saw it */
     uint64_t end_ms;
 };
-
-static struct bus_waiter *waiter_of(struct list_link *link)
-{
-    return LIST_ENTRY(link, struct bus_waiter, link);
-}
 
 static void copy_url(struct redis_url *to, const struct redis_url *from)
 {
@@ -132,7 +128,7 @@ struct bus *bus_create(const struct bus_opts *opts)
     outbox_init(&bus->outbox, opts->outbox_max, opts->outbox_max_bytes);
     lock_init(&bus->lock);
     list_init(&bus->arrived);
-    list_init(&bus->waiters);
+    waiters_init(&bus->waiters);
     create_links(bus);
     return bus;
 }
@@ -179,33 +175,6 @@ static void change_interest(struct bus *bus, struct slice room, bool wanted)
     subscriber_want(&bus->subscriber, room, wanted);
 }
 
-static void let_go(struct list *waiters)
-{
-    for (struct list_link *link; (link = list_pop_front(waiters)) != NULL;) {
-        struct bus_waiter *waiter = waiter_of(link);
-        waiter->done(waiter);
-    }
-}
-
-/* Those whose rooms stand, or are wanted no more, out of `from` and into `ready`. */
-static void pick_ready(struct bus *bus, struct list *from, struct list *ready)
-{
-    for (struct list_link *at = from->head.next, *next; at != &from->head; at = next) {
-        next = at->next;
-        if (!interest_is_awaited(&bus->subscriber.interest, waiter_of(at)->room))
-            list_move_back(ready, at);
-    }
-}
-
-static void pick_expired(struct bus *bus, uint64_t now_ms, struct list *ready)
-{
-    for (struct list_link *at; (at = list_first(&bus->waiters)) != NULL;) {
-        if (waiter_of(at)->deadline_ms > now_ms)
-            return;
-        list_move_back(ready, at);
-    }
-}
-
 /* Takes the waiters first and the interest after them: what a waiter waits for was announced
  * before it came, so it is known when the waiter is judged. */
 static void take_requests(struct bus *bus, struct list *arrived, bool *released)
@@ -238,20 +207,17 @@ static void update_connected(struct bus *bus, uint64_t now_ms)
 
 static void serve_waiters(struct bus *bus, struct list *arrived, bool released, uint64_t now_ms)
 {
-    struct list ready;
-    list_init(&ready);
+    const struct interest *interest = &bus->subscriber.interest;
     if (released || !atomic_load(&bus->connected)) {
-        list_append(&ready, &bus->waiters);
-        list_append(&ready, arrived);
+        list_append(&bus->waiters.list, arrived);
+        waiters_release_all(&bus->waiters);
     } else {
+        waiters_admit(&bus->waiters, arrived, interest);
         if (bus->subscriber.confirmed_any)
-            pick_ready(bus, &bus->waiters, &ready);
-        pick_ready(bus, arrived, &ready);
-        list_append(&bus->waiters, arrived);
-        pick_expired(bus, now_ms, &ready);
+            waiters_serve(&bus->waiters, interest);
+        waiters_expire(&bus->waiters, now_ms);
     }
     bus->subscriber.confirmed_any = false;
-    let_go(&ready);
 }
 
 static void take_turn(struct bus *bus)
@@ -284,12 +250,11 @@ static int get_wait_ms(const struct bus *bus)
 {
     uint64_t next_ms = publisher_next_ms(&bus->publisher);
     uint64_t subscriber_ms = subscriber_next_ms(&bus->subscriber);
-    struct list_link *first = list_first(&bus->waiters);
     uint64_t now_ms = clock_monotonic_ms();
     if (subscriber_ms < next_ms)
         next_ms = subscriber_ms;
-    if (first != NULL && waiter_of(first)->deadline_ms < next_ms)
-        next_ms = waiter_of(first)->deadline_ms;
+    if (waiters_next_ms(&bus->waiters) < next_ms)
+        next_ms = waiters_next_ms(&bus->waiters);
     if (bus->is_ending && bus->end_ms < next_ms)
         next_ms = bus->end_ms;
     if (next_ms <= now_ms)
@@ -313,14 +278,11 @@ static void wait_for_events(struct bus *bus)
 /* Later waiters are let go by who brings them. */
 static void close_requests(struct bus *bus)
 {
-    struct list arrived;
-    list_init(&arrived);
     lock_acquire(&bus->lock);
     bus->running = false;
-    list_append(&arrived, &bus->arrived);
+    list_append(&bus->waiters.list, &bus->arrived);
     lock_release(&bus->lock);
-    let_go(&bus->waiters);
-    let_go(&arrived);
+    waiters_release_all(&bus->waiters);
 }
 
 static void *run(void *arg)

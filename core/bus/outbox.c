@@ -29,7 +29,7 @@ static struct outbox_message *message_try_create(struct slice room, struct blob 
         .is_global = room.ptr == NULL,
         .room_len = room.len,
     };
-    if (room.len > 0)
+    if (!message->is_global)
         memcpy(message->room, room.ptr, room.len);
     return message;
 }

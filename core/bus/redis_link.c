@@ -4,6 +4,7 @@
  */
 #include "core/bus/redis_link.h"
 
+#include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -135,12 +136,16 @@ static void begin_connection(struct redis_link *link, const char *address, uint6
 
 static void begin_attempt(struct redis_link *link, uint64_t now_ms)
 {
+    const char *host = link->opts.url->host;
+    struct in6_addr ignored;
     link->attempts++;
-    if (link->opts.url->unix_path != NULL) {
-        begin_connection(link, NULL, now_ms);
+    /* Nothing to look up: a path, or an address as it is. */
+    if (host == NULL || inet_pton(AF_INET, host, &ignored) == 1 ||
+        inet_pton(AF_INET6, host, &ignored) == 1) {
+        begin_connection(link, host, now_ms);
         return;
     }
-    link->lookup = lookup_start(link->opts.url->host, link->opts.wake_fd);
+    link->lookup = lookup_start(host, link->opts.wake_fd);
     if (link->lookup == NULL)
         lose(link, "no thread to look up the host", false);
     else
@@ -268,8 +273,6 @@ static void read_replies(struct redis_link *link)
 
 void redis_link_on_event(struct redis_link *link, uint32_t events)
 {
-    /* Both links' events may come in one turn, and the first one's callbacks never close the
-     * other; a stale event can still be left over from a link that ticked in between. */
     if (link->context == NULL)
         return;
     if (link->state == REDIS_LINK_CONNECTING) {

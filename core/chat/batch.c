@@ -1,7 +1,5 @@
 #include "core/chat/batch.h"
 
-#include <assert.h>
-
 #include "core/base/mem.h"
 
 enum { FIRST_BYTES = 512, FIRST_COUNT = 4 };
@@ -64,7 +62,6 @@ static enum err grow_count(struct batch *batch)
 
 enum err batch_append(struct batch *batch, struct slice frame, uint64_t received_ns)
 {
-    assert(batch->refs == 1);
     size_t len = batch->len + frame.len;
     if ((batch->count != 0 && len > BATCH_BYTES_MAX) || len > UINT32_MAX)
         return ERR_FULL;
@@ -76,6 +73,13 @@ enum err batch_append(struct batch *batch, struct slice frame, uint64_t received
     batch->received_ns[batch->count] = received_ns;
     batch->count++;
     return ERR_OK;
+}
+
+void batch_remove_last(struct batch *batch)
+{
+    assert(batch->refs == 1 && batch->count != 0);
+    batch->count--;
+    batch->len = batch->count != 0 ? batch->ends[batch->count - 1] : 0;
 }
 
 /* The first message that ends behind `offset`; `count` when none does. */

@@ -37,9 +37,12 @@ struct batch *batch_retain(struct batch *batch);
 /* Takes NULL. */
 void batch_release(struct batch *batch);
 
-/* ERR_FULL: does not fit any more; ERR_NOMEM. Both leave the batch as it was. Nobody else holds a
- * count yet. */
+/* ERR_FULL: does not fit any more; ERR_NOMEM. Both leave the batch as it was. Who holds a place in
+ * it by offset is not disturbed. */
 MUST_USE enum err batch_append(struct batch *batch, struct slice frame, uint64_t received_ns);
+
+/* Takes back the last batch_append. Nobody else holds a count yet. */
+void batch_remove_last(struct batch *batch);
 
 /* Messages of which at least one byte stands at or behind `offset`. */
 uint32_t batch_messages_from(const struct batch *batch, uint32_t offset);

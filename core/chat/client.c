@@ -18,6 +18,14 @@
 
 enum { FULL_WINDOW_BITS = 15 };
 
+/* A message for one client that waits for its turn in the mailbox. */
+struct reply {
+    struct loop_task task;
+    struct client *client;
+    size_t len;
+    char frame[];
+};
+
 struct attach {
     struct loop_task task;
     struct client *client;
@@ -33,7 +41,8 @@ struct client *client_try_create(struct shard *shard, const struct deflate_param
     struct client *client = mem_try_alloc(sizeof *client);
     if (client == NULL)
         return NULL;
-    *client = (struct client){.shard = shard, .conn.source.fd = -1};
+    *client =
+        (struct client){.shard = shard, .conn.source.fd = -1, .read_bytes = CLIENT_READ_FIRST};
     ws_session_init(&client->session, deflate);
     /* A smaller window would need frames of its own: such a client gets plain ones. */
     client->deflate_out = deflate->enabled && deflate->server_window_bits == FULL_WINDOW_BITS;
@@ -47,7 +56,7 @@ static void run_join(struct loop_task *task, struct loop *loop)
     struct client *client = LIST_ENTRY(task, struct client, task);
     unsigned index = client->shard->index;
     (void)loop;
-    client->task_posted = false;
+    client->tasks--;
     enum err err = room_part_add(&client->global.room->parts[index], client, &client->global);
     if (err == ERR_OK && client->room.room != NULL) {
         err = room_part_add(&client->room.room->parts[index], client, &client->room);
@@ -62,7 +71,7 @@ static void run_join(struct loop_task *task, struct loop *loop)
 void client_join(struct client *client)
 {
     client->task = (struct loop_task){.run = run_join};
-    client->task_posted = true;
+    client->tasks++;
     loop_post(client->shard->loop, &client->task);
 }
 
@@ -144,7 +153,7 @@ struct room *client_room(const struct client *client)
     return client->room.room;
 }
 
-static bool is_pressed(const struct client *client)
+bool client_is_pressed(const struct client *client)
 {
     return (client->conn.source.interest & EPOLLOUT) != 0;
 }
@@ -188,7 +197,7 @@ static void enqueue(struct client *client, struct batch *batch, uint32_t offset,
     bool over = is_over_bounds(client);
     if (over && client->state == CLIENT_ADMITTED)
         end_slow(client);
-    else if (over || !is_pressed(client))
+    else if (over || !client_is_pressed(client))
         schedule_flush(client);
 }
 
@@ -214,6 +223,12 @@ bool client_deliver(struct client *client, struct batch *batch, bool queue_only)
     conn_want_write(&client->conn, client->shard->loop, true);
     enqueue(client, batch, (uint32_t)sent, OUTQ_MESSAGES);
     return false;
+}
+
+void client_deliver_rest(struct client *client, struct batch *batch, uint32_t offset)
+{
+    if (!client->close_sent && client->state != CLIENT_GONE && offset < batch->len)
+        enqueue(client, batch, offset, OUTQ_MESSAGES);
 }
 
 /* Sends FIN once both Closes are through; the peer's FIN is then awaited, so that nothing that it
@@ -245,6 +260,27 @@ static bool write_some(struct client *client)
     return sent == offered;
 }
 
+static void update_reading(struct client *client)
+{
+    bool wanted = !client->throttled && !list_has_link(&client->paced);
+    conn_want_read(&client->conn, client->shard->loop, wanted || client->state != CLIENT_OPEN);
+}
+
+/*
+ * Who sends faster than it reads is not read from until it has caught up: TCP slows it down, and a
+ * burst that comes back to its own sender does not make a slow consumer of it. Whoever never
+ * catches up falls silent by that, and the heartbeat ends it.
+ */
+static void press_back(struct client *client)
+{
+    size_t bound = hub_opts(client->shard->hub)->queue_messages;
+    if (client->outq.messages > bound / 2)
+        client->throttled = true;
+    else if (client->outq.messages <= bound / 4)
+        client->throttled = false;
+    update_reading(client);
+}
+
 void client_flush(struct client *client)
 {
     if (client->state == CLIENT_ADMITTED || client->state == CLIENT_GONE)
@@ -256,6 +292,7 @@ void client_flush(struct client *client)
         return;
     bool waits = !outq_is_empty(&client->outq);
     conn_want_write(&client->conn, client->shard->loop, waits);
+    press_back(client);
     if (!waits) {
         outq_fini(&client->outq);
         finish_if_closed(client);
@@ -271,7 +308,8 @@ static void send_alone(struct client *client, struct slice frame, enum outq_kind
     struct batch *batch = batch_try_create();
     if (batch == NULL || batch_append(batch, frame, 0) != ERR_OK)
         client_drop(client);
-    else if (kind != OUTQ_PONG || !is_pressed(client) || !outq_replace(&client->outq, batch, kind))
+    else if (kind != OUTQ_PONG || !client_is_pressed(client) ||
+             !outq_replace(&client->outq, batch, kind))
         enqueue(client, batch, 0, kind);
     batch_release(batch);
 }
@@ -306,9 +344,77 @@ void client_send(struct client *client, enum ws_opcode opcode, struct slice payl
     mem_free(frame);
 }
 
-void client_send_text(struct client *client, struct slice json)
+/* What the turn brought the room so far goes into the queue ahead of a reply. */
+static void queue_taken(struct client *client, struct membership *membership)
 {
-    client_send(client, WS_TEXT, json);
+    if (membership->room == NULL)
+        return;
+    struct room_part *part = &membership->room->parts[client->shard->index];
+    bool compressed = client->deflate_out && part->deflated != NULL;
+    struct batch *batch = compressed ? part->deflated : part->plain;
+    if (batch == NULL)
+        return;
+    client_deliver_rest(client, batch, membership->taken_of == batch ? membership->taken : 0);
+    membership->taken_of = batch;
+    membership->taken = batch->len;
+}
+
+static void run_reply(struct loop_task *task, struct loop *loop)
+{
+    struct reply *reply = (struct reply *)task;
+    struct client *client = reply->client;
+    (void)loop;
+    client->tasks--;
+    if (client->state == CLIENT_GONE) {
+        list_move_back(&client->shard->leave, &client->leave);
+    } else if (!client->left) {
+        queue_taken(client, &client->room);
+        queue_taken(client, &client->global);
+        send_alone(client, slice_of(reply->frame, reply->len), OUTQ_MESSAGES);
+    }
+    mem_free(reply);
+}
+
+void client_reply(struct client *client, struct slice json)
+{
+    size_t header_len = ws_frame_header_len(json.len);
+    struct reply *reply = mem_try_alloc(sizeof *reply + header_len + json.len);
+    if (reply == NULL) {
+        client_end(client, WS_CLOSE_INTERNAL, "out of memory");
+        return;
+    }
+    *reply = (struct reply){.task.run = run_reply, .client = client, .len = header_len + json.len};
+    ws_frame_write_header(WS_TEXT, false, json.len, reply->frame);
+    memcpy(reply->frame + header_len, json.ptr, json.len);
+    client->tasks++;
+    loop_post(client->shard->loop, &reply->task);
+}
+
+/* --- the pace of senders --- */
+
+void client_count_publish(struct client *client, const struct room *room)
+{
+    struct shard *shard = client->shard;
+    uint64_t now_ms = loop_now_ms(shard->loop), now_us = now_ms * 1000;
+    uint64_t pressed_ms = atomic_load_explicit(&room->pressed_ms, memory_order_relaxed);
+    if (pressed_ms == 0 || now_ms > pressed_ms + CLIENT_PACE_AFTER_MS)
+        return;
+    if (client->pace_us < now_us)
+        client->pace_us = now_us;
+    client->pace_us += 1000 / CLIENT_PACE_PER_MS;
+    if (client->pace_us - now_us <= CLIENT_PACE_BURST * 1000 / CLIENT_PACE_PER_MS)
+        return;
+    if (client->state == CLIENT_OPEN && !list_has_link(&client->paced)) {
+        list_push_back(&shard->paced, &client->paced);
+        update_reading(client);
+    }
+}
+
+void client_unpace(struct client *client)
+{
+    list_remove(&client->paced);
+    if (client->state == CLIENT_OPEN)
+        update_reading(client);
 }
 
 /* --- in --- */
@@ -317,7 +423,7 @@ static void on_message(void *arg, enum ws_opcode opcode, struct slice payload)
 {
     struct client *client = arg;
     const struct hub_opts *opts = hub_opts(client->shard->hub);
-    client->progressed = true;
+    client->read_messages++;
     counter_add(&client->shard->counters.messages_received_total, 1);
     opts->on_message(opts->arg, client, opcode, payload);
 }
@@ -359,10 +465,20 @@ static void judge_progress(struct client *client)
     struct shard *shard = client->shard;
     if (!ws_session_is_midway(&client->session)) {
         list_remove(&client->midway);
-    } else if (client->progressed || !list_has_link(&client->midway)) {
+    } else if (client->read_messages != 0 || !list_has_link(&client->midway)) {
         client->midway_since_ms = loop_now_ms(shard->loop);
         list_move_back(&shard->midway, &client->midway);
     }
+}
+
+/* Aims at CLIENT_READ_MESSAGES in a read. */
+static void adapt_reading(struct client *client, size_t got)
+{
+    if (client->read_messages > CLIENT_READ_MESSAGES && client->read_bytes > CLIENT_READ_MIN)
+        client->read_bytes /= 2;
+    else if (client->read_messages < CLIENT_READ_MESSAGES / 2 && got >= client->read_bytes &&
+             client->read_bytes < CLIENT_READ_MAX)
+        client->read_bytes *= 2;
 }
 
 static void feed(struct client *client, struct slice bytes)
@@ -375,10 +491,17 @@ static void feed(struct client *client, struct slice bytes)
         client->heard_ms = loop_now_ms(shard->loop);
         list_move_back(&shard->quiet, &client->timer);
     }
-    client->progressed = false;
+    client->read_messages = 0;
     ws_session_feed(&client->session, shard->pool, client, bytes);
+    adapt_reading(client, bytes.len);
     if (client->state == CLIENT_OPEN)
         judge_progress(client);
+}
+
+/* A read that brought no whole message, and more is to come: there is nothing to be fair about. */
+static bool is_in_long_message(const struct client *client)
+{
+    return client->read_messages == 0 && ws_session_is_midway(&client->session);
 }
 
 void client_on_events(struct client *client, uint32_t events)
@@ -391,7 +514,8 @@ void client_on_events(struct client *client, uint32_t events)
         schedule_flush(client);
     if ((events & (EPOLLIN | EPOLLHUP | EPOLLERR)) == 0)
         return;
-    enum err err = conn_read(&client->conn, shard->read_buffer, sizeof shard->read_buffer, &got);
+    size_t size = is_in_long_message(client) ? SHARD_READ_BYTES : client->read_bytes;
+    enum err err = conn_read(&client->conn, shard->read_buffer, size, &got);
     if (err == ERR_OK)
         feed(client, slice_of(shard->read_buffer, got));
     else if (err != ERR_AGAIN)
@@ -404,7 +528,7 @@ static void run_close(struct loop_task *task, struct loop *loop)
 {
     struct client *client = LIST_ENTRY(task, struct client, task);
     (void)loop;
-    client->task_posted = false;
+    client->tasks--;
     list_move_back(&client->shard->leave, &client->leave);
 }
 
@@ -415,9 +539,8 @@ void client_close(struct client *client, unsigned code, const char *reason)
     client->close_code = (uint16_t)code;
     client->close_reason = reason;
     ws_session_ignore_data(&client->session);
-    assert(!client->task_posted);
     client->task = (struct loop_task){.run = run_close};
-    client->task_posted = true;
+    client->tasks++;
     loop_post(client->shard->loop, &client->task);
 }
 
@@ -465,6 +588,9 @@ static void begin_closing(struct client *client)
 {
     struct shard *shard = client->shard;
     char bytes[WS_CONTROL_FRAME_MAX];
+    /* In the middle of a frame no Close of the peer's can be made out: ours is the last word. */
+    if (client->close_code == WS_CLOSE_MESSAGE_TIMEOUT)
+        client->close_received = true;
     if (client->close_code == WS_CLOSE_SLOW_CONSUMER)
         counter_add(&shard->counters.messages_dropped_total, outq_drop_unsent(&client->outq));
     size_t len = ws_frame_write_close(client->close_code, slice_str(client->close_reason), bytes);
@@ -474,6 +600,8 @@ static void begin_closing(struct client *client)
     if (client->state != CLIENT_OPEN)
         return;
     client->state = CLIENT_CLOSING;
+    client_unpace(client);
+    update_reading(client);
     client->heard_ms = loop_now_ms(shard->loop);
     list_move_back(&shard->ending, &client->timer);
 }
@@ -481,7 +609,8 @@ static void begin_closing(struct client *client)
 static void free_client(struct client *client)
 {
     struct shard *shard = client->shard;
-    struct list_link *links[] = {&client->timer, &client->midway, &client->flush, &client->leave};
+    struct list_link *links[] = {&client->timer, &client->midway, &client->flush, &client->leave,
+                                 &client->paced};
     for (size_t i = 0; i < sizeof links / sizeof *links; i++)
         list_remove(links[i]);
     counter_add(&shard->counters.messages_dropped_total, client->outq.messages);
@@ -499,8 +628,8 @@ void client_leave(struct client *client)
     if (!client->left)
         leave_rooms(client);
     if (client->state == CLIENT_GONE) {
-        /* With the task still in the mailbox, it comes by here once more. */
-        if (!client->task_posted)
+        /* With a task still in the mailbox, it comes by here once more. */
+        if (client->tasks == 0)
             free_client(client);
     } else if (!client->close_sent) {
         begin_closing(client);

@@ -32,6 +32,18 @@
 struct hub;
 struct shard;
 
+enum {
+    CLIENT_PACE_PER_MS = 4,
+    CLIENT_PACE_BURST = 32,    /* messages at once */
+    CLIENT_PACE_AFTER_MS = 50, /* for so long a room stays pressed */
+    /* Of one client a turn reads so many bytes that about CLIENT_READ_MESSAGES come of it: what a
+     * burst brings is written to those who get it before more is read. */
+    CLIENT_READ_MESSAGES = 64,
+    CLIENT_READ_MIN = 1024,
+    CLIENT_READ_FIRST = 4096,
+    CLIENT_READ_MAX = 16 * 1024,
+};
+
 enum client_state {
     CLIENT_ADMITTED,
     CLIENT_OPEN,
@@ -49,22 +61,26 @@ struct client {
     struct list_link midway; /* in the shard's midway */
     struct list_link flush;  /* in the shard's flush */
     struct list_link leave;  /* in the shard's leave */
+    struct list_link paced;  /* in the shard's paced, while it is not read from for its pace */
     struct membership global, room;
     struct outq outq;
     uint64_t heard_ms;        /* when bytes last came; when the close began, from then on */
     uint64_t midway_since_ms; /* when the unfinished message began */
     const char *close_reason; /* a constant */
+    uint64_t pace_us;         /* until when its messages so far fill its share of a pressed room */
     uint32_t turn;            /* of the shard, when it was last counted in a dirty part */
     uint16_t close_code;
-    uint8_t state;       /* enum client_state */
-    uint8_t dirty_parts; /* it is in so many (2: or more) of the turn's dirty parts */
-    bool task_posted;    /* the task stands in the mailbox */
-    bool deflate_out;    /* takes frames compressed with a full window */
-    bool joined;         /* stands in its parts' arrays */
-    bool left;           /* has given up its memberships */
-    bool progressed;     /* a message became whole in this read */
-    bool close_received; /* the peer's Close is here, or can no longer be understood */
-    bool close_sent;     /* our Close is queued or out */
+    uint16_t read_bytes;    /* to read at once, at a boundary */
+    uint16_t read_messages; /* that became whole in this read */
+    uint8_t state;          /* enum client_state */
+    uint8_t dirty_parts;    /* it is in so many (2: or more) of the turn's dirty parts */
+    uint16_t tasks;         /* of it in the mailbox: it must not be freed before they ran */
+    bool deflate_out;       /* takes frames compressed with a full window */
+    bool throttled;         /* not read from: too much waits for it */
+    bool joined;            /* stands in its parts' arrays */
+    bool left;              /* has given up its memberships */
+    bool close_received;    /* the peer's Close is here, or can no longer be understood */
+    bool close_sent;        /* our Close is queued or out */
     char id[UUID_TEXT_LEN];
 };
 
@@ -87,10 +103,19 @@ struct hub *client_hub(const struct client *client);
 /* The client's own room, NULL when it has none. Not counted for the caller. */
 struct room *client_room(const struct client *client);
 
-/* Sends a text message to this client alone. */
-void client_send_text(struct client *client, struct slice json);
-/* The same with any opcode, for the echo build. */
+/* Sends a text message to this client alone, behind all that was published to it so far: a reply
+ * keeps its place among the client's own messages. */
+void client_reply(struct client *client, struct slice json);
+/* Sends a message to this client alone, ahead of what the turn brought its rooms; for the echo
+ * build. */
 void client_send(struct client *client, enum ws_opcode opcode, struct slice payload);
+
+/*
+ * The client published to this room. While somebody there cannot keep up, each sender is held to
+ * CLIENT_PACE_PER_MS messages a millisecond, so that a burst does not make slow consumers of
+ * members who do read; nobody whose pace is below that waits.
+ */
+void client_count_publish(struct client *client, const struct room *room);
 
 /*
  * Ends the client: what waits for it goes out, then a Close with this code and reason (a constant,
@@ -108,9 +133,17 @@ void client_on_events(struct client *client, uint32_t events);
 /* A batch for this client: sent at once when nothing waits (true: the socket took it
  * whole), queued otherwise. The client may be in the shard's leave list afterwards. */
 bool client_deliver(struct client *client, struct batch *batch, bool queue_only);
+/* The same for what stands behind `offset`: always queued. */
+void client_deliver_rest(struct client *client, struct batch *batch, uint32_t offset);
 
 /* Writes what waits as far as the socket takes it, and judges the bounds. */
 void client_flush(struct client *client);
+
+/* Whether the socket was full when last written to. */
+bool client_is_pressed(const struct client *client);
+
+/* The pause for its pace is over. */
+void client_unpace(struct client *client);
 
 /* Sends a ping. */
 void client_ping(struct client *client);

@@ -67,7 +67,7 @@ static struct slice text_slice(const struct envelope_text *text)
 static struct fault take_id(struct reading *reading, const struct value *value)
 {
     reading->out->id.len = 0;
-    if (value->raw.len <= ENVELOPE_REPEAT_MAX && value->kind != VALUE_NULL)
+    if (value->raw.len <= ENVELOPE_REPEAT_MAX)
         reading->out->raw_id = value->raw;
     if (value->kind != VALUE_STRING || !uuid_is_valid(value->text))
         return invalid("id must be a UUID", "id");

@@ -99,11 +99,22 @@ void room_part_remove(struct room_part *part, struct membership *membership)
     shrink(part);
 }
 
+/* Forgets a batch that holds nothing: it would be queued as an entry that no send ever ends. */
+static void discard_empty(struct batch **batch)
+{
+    if (*batch == NULL || (*batch)->count != 0)
+        return;
+    batch_release(*batch);
+    *batch = NULL;
+}
+
 static enum err append(struct batch **batch, struct slice frame, uint64_t received_ns)
 {
     if (*batch == NULL)
         *batch = batch_try_create();
-    return *batch != NULL ? batch_append(*batch, frame, received_ns) : ERR_NOMEM;
+    enum err err = *batch != NULL ? batch_append(*batch, frame, received_ns) : ERR_NOMEM;
+    discard_empty(batch);
+    return err;
 }
 
 enum err room_part_append(struct room_part *part, const struct message *message)
@@ -125,5 +136,10 @@ enum err room_part_append(struct room_part *part, const struct message *message)
         if (err != ERR_OK)
             return err;
     }
-    return append(&part->plain, plain, message->received_ns);
+    enum err err = append(&part->plain, plain, message->received_ns);
+    if (err != ERR_OK && both) {
+        batch_remove_last(part->deflated);
+        discard_empty(&part->deflated);
+    }
+    return err;
 }

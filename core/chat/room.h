@@ -9,9 +9,9 @@
  * Whether a loop must hear of a message is told by its part's `joined`, which the hub raises before
  * the member is in the loop's array and lowers after it left, so no message is missed in between.
  *
- * Threads: `refs`, `joined` and `deflaters`: any. `total`, `announced`, `interest`: under the hub's
- * lock. A part's other fields: its loop.
- * Owns: its name, its parts' arrays and batches under way.
+ * Threads: `refs`, `subscribed`, `pressed_ms`, `joined` and `deflaters`: any. `total`, `announced`,
+ * `interest`: under the hub's lock. A part's other fields: its loop. Owns: its name, its parts'
+ * arrays and batches under way.
  */
 
 #include <stdatomic.h>
@@ -31,8 +31,10 @@ struct room;
 
 /* Where a client stands in a room's part; embedded in the client. */
 struct membership {
-    struct room *room; /* counted; NULL: in none */
-    uint32_t index;    /* in the part's array */
+    struct room *room;      /* counted; NULL: in none */
+    uint32_t index;         /* in the part's array */
+    uint32_t taken;         /* bytes of `taken_of` that the client's queue has already */
+    struct batch *taken_of; /* the turn's batch, only compared; NULL: nothing is taken */
 };
 
 struct member {
@@ -53,11 +55,12 @@ struct room_part {
 
 struct room {
     atomic_uint refs;
-    uint32_t total;            /* members on all loops */
-    bool announced;            /* other pods are asked for this room's messages */
-    atomic_bool subscribed;    /* and the subscription stands */
-    struct list_link interest; /* in the hub's list of changes */
-    struct slice name;         /* stands behind the parts; ptr NULL: the group of all */
+    uint32_t total;                  /* members on all loops */
+    bool announced;                  /* other pods are asked for this room's messages */
+    atomic_bool subscribed;          /* and the subscription stands */
+    atomic_uint_fast64_t pressed_ms; /* when a member's socket was last found full; 0: never */
+    struct list_link interest;       /* in the hub's list of changes */
+    struct slice name;               /* stands behind the parts; ptr NULL: the group of all */
     unsigned parts_count;
     struct room_part parts[];
 };

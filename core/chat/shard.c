@@ -39,8 +39,8 @@ enum err shard_create(struct hub *hub, unsigned index, struct shard **out)
     shard->index = index;
     compressor_init(&shard->compressor);
     buf_init(&shard->scratch, SIZE_MAX / 2);
-    struct list *lists[] = {&shard->dirty,  &shard->flush,  &shard->leave, &shard->quiet,
-                            &shard->pinged, &shard->midway, &shard->ending};
+    struct list *lists[] = {&shard->dirty,  &shard->flush, &shard->leave,  &shard->quiet,
+                            &shard->pinged, &shard->paced, &shard->midway, &shard->ending};
     for (size_t i = 0; i < sizeof lists / sizeof *lists; i++)
         list_init(lists[i]);
     shard->pool = ws_pool_create(&hub_opts(hub)->limits, &client_ws_handlers);
@@ -89,15 +89,24 @@ static bool is_in_several(const struct shard *shard, const struct client *client
 
 static void flush_part(struct shard *shard, struct room_part *part, bool several)
 {
+    bool pressed = false;
     struct taken plain = {.batch = part->plain}, deflated = {.batch = part->deflated};
     list_remove(&part->dirty);
     for (uint32_t i = 0; i < part->count; i++) {
         struct client *client = part->members[i].client;
         bool compressed = client->deflate_out && part->deflated != NULL;
         struct batch *batch = compressed ? part->deflated : part->plain;
-        if (client_deliver(client, batch, is_in_several(shard, client, several)))
+        struct membership *membership = part->members[i].membership;
+        if (membership->taken_of == batch)
+            client_deliver_rest(client, batch, membership->taken);
+        else if (client_deliver(client, batch, is_in_several(shard, client, several)))
             compressed ? deflated.members++ : plain.members++;
+        membership->taken_of = NULL;
+        pressed |= client_is_pressed(client);
     }
+    if (pressed)
+        atomic_store_explicit(&part->room->pressed_ms, loop_now_ms(shard->loop),
+                              memory_order_relaxed);
     uint64_t now_ns = clock_monotonic_ns();
     count_taken(shard, plain, now_ns);
     count_taken(shard, deflated, now_ns);
@@ -220,6 +229,18 @@ static void check_messages(struct shard *shard, struct deadline *deadline)
     }
 }
 
+/* Those whose pause is over are read from again. The list has no order: it is short. */
+static void check_paced(struct shard *shard, struct deadline *deadline)
+{
+    struct list_link *link = shard->paced.head.next;
+    while (link != &shard->paced.head) {
+        struct client *client = LIST_ENTRY(link, struct client, paced);
+        link = link->next;
+        if (is_due(deadline, client->pace_us / 1000))
+            client_unpace(client);
+    }
+}
+
 static void check_ending(struct shard *shard, struct deadline *deadline)
 {
     uint64_t limit_ms = hub_opts(shard->hub)->close_timeout_ms;
@@ -239,6 +260,7 @@ static int on_turn_end(void *arg)
     flush_dirty(shard);
     check_heartbeats(shard, &deadline);
     check_messages(shard, &deadline);
+    check_paced(shard, &deadline);
     check_ending(shard, &deadline);
     do {
         while ((link = list_pop_front(&shard->flush)) != NULL)

@@ -21,9 +21,8 @@
 #include "core/ws/session.h"
 
 enum {
-    /* Read at once from one client: small enough that a flood of one is written to the others
-     * between two reads. */
-    SHARD_READ_BYTES = 16 * 1024,
+    /* Read at once from one client while a long message is under way. */
+    SHARD_READ_BYTES = 64 * 1024,
     /* So many tasks waiting at another loop let this one read no more for a moment. */
     SHARD_PENDING_MAX = 16384,
 };
@@ -47,6 +46,7 @@ struct shard {
     struct list leave;  /* clients that end at the end of the turn */
     struct list quiet;  /* clients by when they were last heard */
     struct list pinged; /* the same, those that were sent a ping since */
+    struct list paced;  /* clients that are not read from for a moment */
     struct list midway; /* clients by when their unfinished message began */
     struct list ending; /* clients by when their close began */
 

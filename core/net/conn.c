@@ -78,6 +78,12 @@ enum err conn_write_gathered(struct conn *conn, const struct iovec *parts, int c
     return written(result, sent);
 }
 
+void conn_want_read(struct conn *conn, struct loop *loop, bool wanted)
+{
+    uint32_t rest = conn->source.interest & ~(uint32_t)EPOLLIN;
+    loop_set_interest(loop, &conn->source, wanted ? rest | EPOLLIN : rest);
+}
+
 void conn_want_write(struct conn *conn, struct loop *loop, bool wanted)
 {
     uint32_t rest = conn->source.interest & ~(uint32_t)EPOLLOUT;

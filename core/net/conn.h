@@ -39,6 +39,9 @@ MUST_USE enum err conn_write(struct conn *conn, const void *bytes, size_t len, s
 MUST_USE enum err conn_write_gathered(struct conn *conn, const struct iovec *parts, int count,
                                       size_t *sent);
 
+/* Whether to read. A peer that is not read from is slowed down by TCP. */
+void conn_want_read(struct conn *conn, struct loop *loop, bool wanted);
+
 /* Whether to hear of room for writing. Idempotent, without a system call when nothing changes. */
 void conn_want_write(struct conn *conn, struct loop *loop, bool wanted);
 

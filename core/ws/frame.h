@@ -4,7 +4,7 @@
  * One outgoing frame, written through wslay's frame layer: header and payload as they go on the
  * wire, unmasked, in shortest form (RFC 6455 5.2).
  *
- * Threads: any; nothing is kept.
+ * Threads: any; each keeps one wslay context until it ends.
  */
 
 #include <stdbool.h>

@@ -171,7 +171,7 @@ static bool find_offer(struct slice offers, struct offer *found)
 {
     struct extension_reader reader = {.rest = offers};
     struct offer offer;
-    found->acceptable = false;
+    *found = (struct offer){0};
     while (read_offer(&reader, &offer)) {
         if (offer.acceptable && !found->acceptable)
             *found = offer;

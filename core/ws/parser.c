@@ -10,24 +10,60 @@
  * wslay reads ahead into a buffer of its own (4 KiB). It is never offered more than the rest of the
  * frame under way, so that at a frame's end nothing is left in it and it can serve anybody. In the
  * middle of a frame it cannot be made to forget: such a parser is freed, not kept.
+ *
+ * wslay unmasks octet by octet (0.9 ns each, four fifths of what a message of 250 bytes cost). So
+ * it is shown the frame without its mask, which goes off while the octets are copied for it.
  */
+
+enum {
+    MASK_BIT = 0x80, /* of a header's octet 1 */
+    KEY_LEN = 4,
+};
+
+/* XORs `len` octets with the key, which repeats; `at` is where in it the first octet stands. */
+static void unmask(uint8_t *out, const char *in, size_t len, const unsigned char *key, unsigned at)
+{
+    unsigned char turned[sizeof(uint64_t)];
+    for (unsigned i = 0; i < sizeof turned; i++)
+        turned[i] = key[(at + i) % KEY_LEN];
+    uint64_t key_word, word;
+    memcpy(&key_word, turned, sizeof key_word);
+    size_t i = 0;
+    for (; i + sizeof word <= len; i += sizeof word) {
+        memcpy(&word, in + i, sizeof word);
+        word ^= key_word;
+        memcpy(out + i, &word, sizeof word);
+    }
+    for (; i < len; i++)
+        out[i] = (uint8_t)in[i] ^ turned[i % sizeof turned];
+}
+
+/* The header as of an unmasked frame; returns its length. */
+static size_t copy_header(const struct ws_header *header, uint8_t *out)
+{
+    size_t len = header->len - KEY_LEN;
+    memcpy(out, header->octets, len);
+    out[1] &= (uint8_t)~MASK_BIT;
+    return len;
+}
 
 /* wslay's receive callback; 0 means that there is nothing now. */
 static ssize_t pull(uint8_t *out, size_t len, int flags, void *user_data)
 {
     struct ws_parser *parser = user_data;
+    const struct ws_header *header = &parser->header;
     size_t given = 0;
     (void)flags;
     if (!parser->header_passed) {
         /* Its buffer is empty then, so there is room for a header. */
-        assert(len >= parser->header.len);
-        given = parser->header.len;
-        memcpy(out, parser->header.octets, given);
+        assert(len >= header->len);
+        given = copy_header(header, out);
         parser->header_passed = true;
     }
     size_t more = parser->input.len < len - given ? parser->input.len : len - given;
-    if (more > 0)
-        memcpy(out + given, parser->input.ptr, more);
+    unmask(out + given, parser->input.ptr, more, header->octets + header->len - KEY_LEN,
+           parser->payload_pulled % KEY_LEN);
+    parser->payload_pulled += more;
     parser->input = slice_skip(parser->input, more);
     return (ssize_t)(given + more);
 }
@@ -58,6 +94,7 @@ void ws_parser_begin_payload(struct ws_parser *parser)
 {
     assert(ws_header_is_whole(&parser->header));
     parser->payload_left = parser->header.payload_len;
+    parser->payload_pulled = 0;
     parser->header_passed = false;
     parser->control_len = 0;
 }

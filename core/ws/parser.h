@@ -23,7 +23,8 @@ struct ws_parser {
     struct slice input;      /* what wslay may pull now: never more than belongs to the frame */
     bool header_passed;      /* wslay has the header */
     struct ws_header header; /* of the frame under way */
-    uint64_t payload_left;   /* of the frame under way */
+    uint64_t payload_left;   /* of the frame under way, to be read yet */
+    uint64_t payload_pulled; /* of the frame under way, into wslay */
     struct ws_message message;
     unsigned char control[WS_CONTROL_PAYLOAD_MAX]; /* payload of the control frame under way */
     size_t control_len;
@@ -39,7 +40,7 @@ static inline bool ws_parser_is_idle(const struct ws_parser *parser)
 void ws_parser_begin_payload(struct ws_parser *parser);
 
 /*
- * Moves a piece of the frame's payload from `bytes` through wslay, which unmasks it; `piece` is
+ * Moves a piece of the frame's payload from `bytes` through wslay, unmasked; `piece` is
  * good until the next call. There have to be bytes, or none left to come. False when wslay would
  * not have the frame.
  */

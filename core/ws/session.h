@@ -69,7 +69,7 @@ void ws_session_fini(struct ws_session *session, struct ws_pool *pool);
 /*
  * Takes the next bytes, which may be cut anywhere, and calls the pool's handlers with `arg` for
  * what is complete. After on_close, on_error or ws_session_stop the rest is dropped, as is all that
- * is fed later. Without memory: on_error with 1011, or 1009 where the message could not grow.
+ * is fed later. Without memory: on_error with 1011.
  */
 void ws_session_feed(struct ws_session *session, struct ws_pool *pool, void *arg,
                      struct slice bytes);

@@ -281,6 +281,68 @@ static void a_cut_subscription_comes_back(void)
     stop_two(&a, &b);
 }
 
+/* A script that runs for ever: Redis answers, and what it says is BUSY. */
+static void an_error_that_passes_is_waited_out(void)
+{
+    struct bus_pod a, b;
+    struct bus_stats stats;
+    int done;
+    start_two(&a, &b, true);
+    let_them_count(&a, &b);
+    freeReplyObject(redis_server_command(&server, "CONFIG SET busy-reply-threshold 1"));
+    redisContext *script = redisConnectUnix(server.socket);
+    CU_ASSERT_FATAL(script != NULL && script->err == 0);
+    redisAppendCommand(script, "EVAL %s 0", "while true do end");
+    CU_ASSERT_EQUAL(redisBufferWrite(script, &done), REDIS_OK);
+    say(&a, 0, 10);
+    CU_ASSERT_TRUE(bus_pod_await_connected(&a, false));
+    say(&a, 10, 20);
+    bus_get_stats(a.bus, &stats);
+    CU_ASSERT(stats.outbox_messages >= 10);
+    freeReplyObject(redis_server_command(&server, "SCRIPT KILL"));
+    CU_ASSERT_TRUE(bus_pod_await_messages(&b, 20));
+    CU_ASSERT_TRUE(bus_pod_took_sequence(&b, 0, 20));
+    redisFree(script);
+    stop_two(&a, &b);
+}
+
+static void a_message_that_redis_refuses_is_dropped_alone(void)
+{
+    static const char *const args[] = {"--user",
+                                       "ann",
+                                       "on",
+                                       ">w0rd",
+                                       "~*",
+                                       "+@all",
+                                       "resetchannels",
+                                       "&realtime:global",
+                                       "&realtime:room:a*",
+                                       NULL};
+    static char user[] = "ann", word[] = "w0rd";
+    struct bus_pod a, b;
+    struct bus_stats stats;
+    CU_ASSERT_FATAL(redis_server_init(&server, args));
+    CU_ASSERT_FATAL(redis_server_start(&server));
+    struct redis_url url = redis_server_url(&server);
+    url.user = user;
+    url.password = word;
+    bus_pod_start(&a, "pod-a", url, 10);
+    bus_pod_start(&b, "pod-b", url, 10);
+    CU_ASSERT_TRUE(bus_pod_await_connected(&a, true));
+    CU_ASSERT_TRUE(bus_pod_await_connected(&b, true));
+    bus_pod_say(&a, NULL, 0);
+    bus_pod_say(&a, "b", NEVER);
+    bus_pod_say(&a, NULL, 1);
+    CU_ASSERT_TRUE(bus_pod_await_messages(&b, 2));
+    CU_ASSERT_TRUE(bus_pod_took_sequence(&b, 0, 2));
+    CU_ASSERT_TRUE(bus_pod_await_outbox(&a, 0));
+    bus_get_stats(a.bus, &stats);
+    CU_ASSERT_EQUAL(stats.published_total, 2);
+    CU_ASSERT_EQUAL(stats.outbox_dropped_total, 1);
+    CU_ASSERT_EQUAL(stats.reconnects_total, 0);
+    stop_two(&a, &b);
+}
+
 static void stops_in_time_while_redis_hangs(void)
 {
     struct bus_pod a, b;
@@ -423,6 +485,9 @@ CU_TestInfo bus_away_tests[] = {
     {"a_very_long_hang_loses_nothing", a_very_long_hang_loses_nothing},
     {"starts_while_redis_is_away", starts_while_redis_is_away},
     {"a_cut_subscription_comes_back", a_cut_subscription_comes_back},
+    {"an_error_that_passes_is_waited_out", an_error_that_passes_is_waited_out},
+    {"a_message_that_redis_refuses_is_dropped_alone",
+     a_message_that_redis_refuses_is_dropped_alone},
     {"stops_in_time_while_redis_hangs", stops_in_time_while_redis_hangs},
     {"stops_at_once_without_redis", stops_at_once_without_redis},
     {"nobody_waits_without_redis", nobody_waits_without_redis},

@@ -1,0 +1,91 @@
+#include "tests/bench/meter.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+uint64_t now_ns(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
+}
+
+/*
+ * The leading bit chooses a row, the next METER_SUB_BITS bits a place in it; what is smaller than a
+ * row has a bucket of its own.
+ */
+static unsigned bucket_of(uint64_t value)
+{
+    if (value >> METER_SUB_BITS == 0)
+        return (unsigned)value;
+    unsigned row = 63U - (unsigned)__builtin_clzll(value) - METER_SUB_BITS;
+    unsigned place = (unsigned)(value >> row) & ((1U << METER_SUB_BITS) - 1);
+    return ((row + 1) << METER_SUB_BITS) + place;
+}
+
+/* The largest value that the bucket takes. */
+static uint64_t bucket_end(unsigned bucket)
+{
+    if (bucket >> METER_SUB_BITS == 0)
+        return bucket;
+    unsigned row = (bucket >> METER_SUB_BITS) - 1;
+    uint64_t place = (bucket & ((1U << METER_SUB_BITS) - 1)) | 1U << METER_SUB_BITS;
+    return ((place + 1) << row) - 1;
+}
+
+void histogram_add(struct histogram *histogram, uint64_t value_ns)
+{
+    histogram->count++;
+    histogram->buckets[bucket_of(value_ns)]++;
+    if (value_ns > histogram->max_ns)
+        histogram->max_ns = value_ns;
+}
+
+uint64_t histogram_quantile(const struct histogram *histogram, double share)
+{
+    uint64_t rank = (uint64_t)((double)histogram->count * share), seen = 0;
+    for (unsigned i = 0; i < METER_BUCKETS && histogram->count != 0; i++) {
+        seen += histogram->buckets[i];
+        if (seen > rank || seen == histogram->count) {
+            uint64_t end = bucket_end(i);
+            return end < histogram->max_ns ? end : histogram->max_ns;
+        }
+    }
+    return 0;
+}
+
+static bool read_proc(int pid, const char *file, char *text, int size)
+{
+    char path[64];
+    snprintf(path, sizeof path, "/proc/%d/%s", pid, file);
+    FILE *in = fopen(path, "re");
+    if (in == NULL)
+        return false;
+    bool got = fgets(text, size, in) != NULL;
+    fclose(in);
+    return got;
+}
+
+struct usage usage_of(int pid)
+{
+    struct usage usage = {.known = false};
+    char text[1024];
+    unsigned long user, system, resident;
+    if (pid <= 0 || !read_proc(pid, "stat", text, sizeof text))
+        return usage;
+    /* The name, in parentheses, may have any character: what follows starts behind the last one. */
+    const char *rest = strrchr(text, ')');
+    if (rest == NULL ||
+        sscanf(rest, ") %*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %lu %lu", &user, &system) != 2)
+        return usage;
+    if (!read_proc(pid, "statm", text, sizeof text) || sscanf(text, "%*u %lu", &resident) != 1)
+        return usage;
+    double ticks = (double)sysconf(_SC_CLK_TCK);
+    usage.known = true;
+    usage.user_s = (double)user / ticks;
+    usage.system_s = (double)system / ticks;
+    usage.rss_bytes = (uint64_t)resident * (uint64_t)sysconf(_SC_PAGESIZE);
+    return usage;
+}
