@@ -13,7 +13,7 @@ LDFLAGS_release := -pie -Wl,-z,relro,-z,now
 CFLAGS_asan := -O1 -g -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=all
 LDFLAGS_asan := -fsanitize=address,undefined
 CFLAGS_tsan := -O1 -g -fno-omit-frame-pointer -fsanitize=thread
-CFLAGS_lint := -O1
+CFLAGS_strict := -O2
 LDFLAGS_tsan := -fsanitize=thread
 ALL_CFLAGS = -std=gnu17 $(WARNINGS) $(WERROR) $(CFLAGS_$(VARIANT)) -pthread $(CFLAGS)
 ALL_LDFLAGS = $(LDFLAGS_$(VARIANT)) -pthread $(LDFLAGS)
@@ -21,16 +21,18 @@ LIBS := -lmicrohttpd -lwslay -lhiredis -lyajl -lz -lcrypto
 
 LIB_SOURCES := $(filter-out app/main.c,$(wildcard app/*.c handlers/*.c core/*/*.c openapi/*.c))
 UNIT_SOURCES := $(shell find tests/unit tests/support -name '*.c' 2>/dev/null)
-SOURCES := $(LIB_SOURCES) app/main.c $(UNIT_SOURCES)
+SOURCES := $(LIB_SOURCES) app/main.c tests/echo/main.c $(UNIT_SOURCES)
 HEADERS := $(wildcard app/*.h handlers/*.h core/*/*.h openapi/*.h tests/support/*.h)
 LIB_OBJECTS := $(LIB_SOURCES:%.c=$(OUT)/obj/%.o)
 UNIT_OBJECTS := $(UNIT_SOURCES:%.c=$(OUT)/obj/%.o)
 
 .DELETE_ON_ERROR:
-.PHONY: all run test unit e2e asan tsan fuzz bench lint lint-compile format check-format check \
+.PHONY: all ws-echo run test unit e2e asan tsan fuzz bench lint format check-format check \
 	clean help deps deps-test
 
 all: $(OUT)/chat-api ## build build/chat-api
+
+ws-echo: $(OUT)/ws-echo ## build build/ws-echo, the connection layer for protocol test suites
 
 run: deps ## install what is missing, build, serve on PORT (8080) without Redis unless REDIS_URL is set
 	@$(MAKE) --no-print-directory all
@@ -59,6 +61,10 @@ deps-test: ; @sh tests/support/deps.sh test
 # --- programs ---
 
 $(OUT)/chat-api: $(OUT)/obj/app/main.o $(OUT)/libchat.a
+	$(CC) $(ALL_LDFLAGS) -o $@ $^ $(LIBS)
+
+# From the same archive as the service, so that what suites test is what serves.
+$(OUT)/ws-echo: $(OUT)/obj/tests/echo/main.o $(OUT)/libchat.a
 	$(CC) $(ALL_LDFLAGS) -o $@ $^ $(LIBS)
 
 $(OUT)/libchat.a: $(LIB_OBJECTS)
@@ -122,21 +128,9 @@ check: deps deps-test ## what a reviewer runs: format, lint, tests, asan, tsan
 	@sh tests/support/deps.sh check
 	@$(MAKE) --no-print-directory check-format lint asan tsan
 
-lint: $(ASSETS)/assets.h ## static checks: includes, banned calls, warnings, clang-tidy, cppcheck, locks
-	sh tests/lint/self_check.sh
-	sh tests/lint/includes.sh
-	sh tests/lint/banned.sh
-	sh tests/lint/suites.sh
-	@$(MAKE) --no-print-directory VARIANT=lint lint-compile
-	printf '%s\n' $(LIB_SOURCES) app/main.c | xargs -P2 -n1 clang-tidy --quiet -- $(CPPFLAGS) \
-		$(EMBED_FLAGS) -std=gnu17
-	cppcheck --quiet --std=c11 --enable=warning,performance,portability --inline-suppr \
-		--error-exitcode=1 --suppressions-list=tests/lint/cppcheck-suppressions.txt -I. $(LIB_SOURCES)
-
-# All sources with clang, warnings as errors, and the analysis of locks.
-lint-compile: CC := clang
-lint-compile: WERROR := -Werror -Wthread-safety
-lint-compile: $(SOURCES:%.c=$(OUT)/obj/%.o)
+lint: $(ASSETS)/assets.h ## static checks: includes, banned calls, locks, clang-tidy, cppcheck, warnings
+	sh tests/lint/run.sh -I$(ASSETS) "-DEMBED_DIR='\"$(ASSETS)\"'"
+	@$(MAKE) --no-print-directory WERROR=-Werror VARIANT=strict all ws-echo
 
 check-format:
 	clang-format --dry-run --Werror $(SOURCES) $(HEADERS)

@@ -12,6 +12,7 @@
 #include "core/chat/hub.h"
 #include "handlers/http.h"
 #include "handlers/message.h"
+#include "handlers/routes.h"
 #include "handlers/service.h"
 
 enum {
@@ -146,6 +147,7 @@ static enum err start_http(struct app *app)
     const struct config *config = app->config;
     const char *why = NULL;
     const struct http_opts opts = {.service = &app->service,
+                                   .find_route = routes_find,
                                    .host = config->host,
                                    .port = config->port,
                                    .header_timeout_ms = config->http_header_timeout_ms,

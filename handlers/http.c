@@ -146,13 +146,13 @@ static void on_connection(void *arg, struct MHD_Connection *connection, void **c
 
 /* --- requests --- */
 
-static enum MHD_Result dispatch(struct request *request)
+static enum MHD_Result dispatch(const struct http *http, struct request *request)
 {
     static const struct reply_header allow[] = {{MHD_HTTP_HEADER_ALLOW, "GET, HEAD"}, {NULL, NULL}};
     static const struct fault not_found = {.code = FAULT_NOT_FOUND, .message = "no such path"};
     static const struct fault not_allowed = {.code = FAULT_METHOD_NOT_ALLOWED,
                                              .message = "this path takes GET and HEAD"};
-    const struct route *route = routes_find(request->path, &request->rest);
+    const struct route *route = http->opts.find_route(request->path, &request->rest);
     if (route == NULL)
         return reply_fault(request->connection, MHD_HTTP_NOT_FOUND, &not_found, NULL);
     if (strcmp(request->method, MHD_HTTP_METHOD_GET) != 0 &&
@@ -161,6 +161,7 @@ static enum MHD_Result dispatch(struct request *request)
     return route->answer(request);
 }
 
+/* libmicrohttpd gives the parameters. NOLINTNEXTLINE(readability-function-size) */
 static enum MHD_Result on_request(void *arg, struct MHD_Connection *connection, const char *url,
                                   const char *method, const char *version, const char *upload,
                                   size_t *upload_len, void **context)
@@ -179,10 +180,10 @@ static enum MHD_Result on_request(void *arg, struct MHD_Connection *connection, 
         *context = request;
         /* The head is here. A body is not waited for: no route takes one. */
         stop_deadline(http, connection, false);
-        return request_has_body(request) ? dispatch(request) : MHD_YES;
+        return request_has_body(request) ? dispatch(http, request) : MHD_YES;
     }
     *upload_len = 0;
-    return dispatch(request);
+    return dispatch(http, request);
 }
 
 static void on_completed(void *arg, struct MHD_Connection *connection, void **context,

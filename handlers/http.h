@@ -14,10 +14,14 @@
 #include "core/base/err.h"
 
 struct http;
+struct route;
 struct service;
+struct slice;
 
 struct http_opts {
     struct service *service;
+    /* routes_find, or another table's. */
+    const struct route *(*find_route)(const char *path, struct slice *rest);
     const char *host;
     unsigned port; /* 0: any free one */
     uint64_t header_timeout_ms;

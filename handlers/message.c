@@ -55,9 +55,10 @@ static void publish(struct service *service, struct client *client, const struct
     struct room *room = find_target(service, client, envelope, &name);
     buf_clear(&shard->scratch);
     envelope_append(&shard->scratch, envelope, name, client_id(client));
-    struct message *message = shard->scratch.err == ERR_OK
-                                  ? message_try_create(buf_slice(&shard->scratch), received_ns)
-                                  : NULL;
+    struct message *message =
+        shard->scratch.err == ERR_OK
+            ? message_try_create(WS_TEXT, buf_slice(&shard->scratch), received_ns)
+            : NULL;
     if (message == NULL) {
         struct fault fault = {.code = FAULT_INTERNAL, .message = "out of memory"};
         send_error(client, &fault, envelope);
@@ -67,7 +68,7 @@ static void publish(struct service *service, struct client *client, const struct
             client_count_publish(client, room);
         }
         if (service->bus != NULL)
-            bus_publish(service->bus, name, message->plain, message->json_at);
+            bus_publish(service->bus, name, message->plain, message->payload_at);
     }
     message_release(message);
     room_release(room);
@@ -135,7 +136,8 @@ void message_from_bus(void *arg, struct slice room_name, struct slice payload, b
     if (room == NULL)
         return; /* its last member has left, and Redis does not know yet */
     struct slice json = trusted ? payload : adopt(inbox, room_name, payload);
-    struct message *message = json.ptr != NULL ? message_try_create(json, received_ns) : NULL;
+    struct message *message =
+        json.ptr != NULL ? message_try_create(WS_TEXT, json, received_ns) : NULL;
     if (message != NULL)
         hub_publish(hub, room, message, &inbox->compressor);
     message_release(message);

@@ -200,6 +200,7 @@ static struct refusal check_all(struct request *request, struct named_room *room
 
 /* --- the 101 --- */
 
+/* libmicrohttpd gives the parameters. NOLINTNEXTLINE(readability-function-size) */
 static void on_upgraded(void *arg, struct MHD_Connection *connection, void *connection_context,
                         const char *extra, size_t extra_len, MHD_socket fd,
                         struct MHD_UpgradeResponseHandle *handle)

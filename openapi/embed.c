@@ -13,6 +13,7 @@
  * A new file is a BLOB here, a row in the table, and a name in openapi.json.
  */
 
+/* A declaration's name takes no parentheses. NOLINTBEGIN(bugprone-macro-parentheses) */
 #define EMBED_FILE(name, file)                                                                     \
     __asm__(".pushsection .rodata\n"                                                               \
             ".balign 16\n"                                                                         \
@@ -21,6 +22,7 @@
             ".incbin \"" file "\"\n"                                                               \
             ".popsection\n");                                                                      \
     extern const unsigned char name[SIZE_##name] __attribute__((visibility("hidden")))
+/* NOLINTEND(bugprone-macro-parentheses) */
 
 #define BLOB_GZIP(name, file) EMBED_FILE(name##_gz, EMBED_DIR "/" file ".gz")
 #define BLOB(name, file)                                                                           \

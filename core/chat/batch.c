@@ -1,5 +1,7 @@
 #include "core/chat/batch.h"
 
+#include <assert.h>
+
 #include "core/base/mem.h"
 
 enum { FIRST_BYTES = 512, FIRST_COUNT = 4 };
@@ -77,7 +79,7 @@ enum err batch_append(struct batch *batch, struct slice frame, uint64_t received
 
 void batch_remove_last(struct batch *batch)
 {
-    assert(batch->refs == 1 && batch->count != 0);
+    assert(batch->count != 0);
     batch->count--;
     batch->len = batch->count != 0 ? batch->ends[batch->count - 1] : 0;
 }

@@ -41,7 +41,7 @@ void batch_release(struct batch *batch);
  * it by offset is not disturbed. */
 MUST_USE enum err batch_append(struct batch *batch, struct slice frame, uint64_t received_ns);
 
-/* Takes back the last batch_append. Nobody else holds a count yet. */
+/* Takes back the last batch_append, which nobody has queued yet. */
 void batch_remove_last(struct batch *batch);
 
 /* Messages of which at least one byte stands at or behind `offset`. */

@@ -337,7 +337,7 @@ static bool has_deflaters(const struct room *room)
 void hub_publish(struct hub *hub, struct room *room, struct message *message,
                  struct compressor *compressor)
 {
-    if (message_json(message).len >= hub->opts.compress_min_bytes && has_deflaters(room))
+    if (message_payload(message).len >= hub->opts.compress_min_bytes && has_deflaters(room))
         message_compress(message, compressor);
     for (unsigned i = 0; i < hub->opts.loops; i++) {
         if (atomic_load(&room->parts[i].joined) == 0)

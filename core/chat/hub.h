@@ -93,7 +93,7 @@ void hub_take_interest(struct hub *hub, void (*each)(void *arg, struct slice roo
                        void *arg);
 
 /* The room's subscription stands. */
-void hub_mark_subscribed(struct hub *hub, struct slice room);
+void hub_mark_subscribed(struct hub *hub, struct slice name);
 
 struct hub_room_count {
     uint32_t members;

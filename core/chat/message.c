@@ -19,43 +19,46 @@ void compressor_fini(struct compressor *compressor)
     buf_fini(&compressor->scratch);
 }
 
-static struct blob *make_frame(struct slice payload, bool compressed)
+static struct blob *make_frame(enum ws_opcode opcode, struct slice payload, bool compressed)
 {
     size_t header_len = ws_frame_header_len(payload.len);
     struct blob *blob = blob_try_create(header_len + payload.len);
     if (blob == NULL)
         return NULL;
-    ws_frame_write_header(WS_TEXT, compressed, payload.len, blob->bytes);
+    ws_frame_write_header(opcode, compressed, payload.len, blob->bytes);
     memcpy(blob->bytes + header_len, payload.ptr, payload.len);
     return blob;
 }
 
-struct message *message_try_create(struct slice json, uint64_t received_ns)
+struct message *message_try_create(enum ws_opcode opcode, struct slice payload,
+                                   uint64_t received_ns)
 {
     struct message *message = mem_try_alloc(sizeof *message);
-    struct blob *plain = make_frame(json, false);
+    struct blob *plain = make_frame(opcode, payload, false);
     if (message == NULL || plain == NULL) {
         mem_free(message);
         blob_release(plain);
         return NULL;
     }
-    *message = (struct message){
-        .received_ns = received_ns, .plain = plain, .json_at = ws_frame_header_len(json.len)};
+    *message = (struct message){.received_ns = received_ns,
+                                .plain = plain,
+                                .payload_at = ws_frame_header_len(payload.len),
+                                .opcode = opcode};
     atomic_init(&message->refs, 1);
     return message;
 }
 
 void message_compress(struct message *message, struct compressor *compressor)
 {
-    struct slice json = message_json(message);
+    struct slice payload = message_payload(message);
     if (compressor->deflater == NULL)
         compressor->deflater = deflater_create(WINDOW_BITS);
     if (compressor->deflater == NULL)
         return;
     struct buf *out = &compressor->scratch;
     buf_clear(out);
-    if (deflater_run(compressor->deflater, json, out) == ERR_OK && out->len < json.len)
-        message->deflated = make_frame(buf_slice(out), true);
+    if (deflater_run(compressor->deflater, payload, out) == ERR_OK && out->len < payload.len)
+        message->deflated = make_frame(message->opcode, buf_slice(out), true);
 }
 
 struct message *message_retain(struct message *message)
@@ -75,9 +78,9 @@ void message_release(struct message *message)
     mem_free(message);
 }
 
-struct slice message_json(const struct message *message)
+struct slice message_payload(const struct message *message)
 {
-    return slice_skip(slice_of(message->plain->bytes, message->plain->len), message->json_at);
+    return slice_skip(slice_of(message->plain->bytes, message->plain->len), message->payload_at);
 }
 
 struct slice message_frame(const struct message *message, bool deflate)

@@ -17,14 +17,16 @@
 #include "core/base/buf.h"
 #include "core/base/err.h"
 #include "core/base/slice.h"
+#include "core/ws/frame.h"
 
 struct deflater;
 
 struct message {
     atomic_uint refs;
     uint64_t received_ns;  /* clock_monotonic_ns when this pod took it in */
-    struct blob *plain;    /* frame header, then the JSON */
-    size_t json_at;        /* where the JSON begins in `plain` */
+    struct blob *plain;    /* frame header, then the payload */
+    size_t payload_at;     /* where the payload begins in `plain` */
+    enum ws_opcode opcode; /* WS_TEXT; WS_BINARY in the echo build */
     struct blob *deflated; /* the compressed frame; NULL where it is not worth it */
 };
 
@@ -38,7 +40,8 @@ void compressor_init(struct compressor *compressor);
 void compressor_fini(struct compressor *compressor);
 
 /* One count, for the caller. NULL without memory. */
-MUST_USE struct message *message_try_create(struct slice json, uint64_t received_ns);
+MUST_USE struct message *message_try_create(enum ws_opcode opcode, struct slice payload,
+                                            uint64_t received_ns);
 
 /* Adds the compressed frame when that is smaller. Before the message is shared. Without memory it
  * just stays plain. */
@@ -48,7 +51,7 @@ struct message *message_retain(struct message *message);
 /* Takes NULL. */
 void message_release(struct message *message);
 
-struct slice message_json(const struct message *message);
+struct slice message_payload(const struct message *message);
 
 /* The frame for clients with or without permessage-deflate. */
 struct slice message_frame(const struct message *message, bool deflate);

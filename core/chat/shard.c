@@ -75,6 +75,7 @@ static void count_taken(struct shard *shard, struct taken taken, uint64_t now_ns
 {
     if (taken.members == 0)
         return;
+    assert(taken.batch != NULL);
     counter_add(&shard->counters.messages_delivered_total, taken.members * taken.batch->count);
     counter_add(&shard->counters.bytes_sent_total, taken.members * taken.batch->len);
     for (uint32_t i = 0; i < taken.batch->count; i++)

@@ -26,8 +26,8 @@ void deflater_destroy(struct deflater *deflater);
 /*
  * Appends the compressed message to `out` as it goes into frames: without the final 00 00 FF FF,
  * and never empty (an empty message is the octet 00, RFC 7692 7.2.3.6). ERR_NOMEM or ERR_FULL from
- * `out` leaves rubbish behind the former length in it; the deflater can be used on. While it works it
- * needs room for five octets more than the outcome, so an `out` bounded by the size of the plain
+ * `out` leaves rubbish behind the former length in it; the deflater can be used on. While it works
+ * it needs room for five octets more than the outcome, so an `out` bounded by the size of the plain
  * message also tells (ERR_FULL) that compression is not worth it.
  */
 enum err deflater_run(struct deflater *deflater, struct slice message, struct buf *out);

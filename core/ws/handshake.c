@@ -170,7 +170,7 @@ static bool read_offer(struct extension_reader *reader, struct offer *offer)
 static bool find_offer(struct slice offers, struct offer *found)
 {
     struct extension_reader reader = {.rest = offers};
-    struct offer offer;
+    struct offer offer = {0};
     *found = (struct offer){0};
     while (read_offer(&reader, &offer)) {
         if (offer.acceptable && !found->acceptable)
@@ -189,7 +189,7 @@ static void append_bits(char *out, const char *name, unsigned bits)
 void handshake_negotiate_deflate(struct slice offers, struct deflate_params *params,
                                  char out[HANDSHAKE_EXTENSIONS_SIZE])
 {
-    struct offer offer;
+    struct offer offer = {0};
     *params = (struct deflate_params){0};
     out[0] = '\0';
     if (!find_offer(offers, &offer))

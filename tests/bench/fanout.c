@@ -58,9 +58,15 @@ struct load {
     struct totals totals;
 };
 
+/* Who had used how much CPU at one moment. */
+struct moment {
+    struct usage server, own;
+    double machine_s;
+};
+
 struct result {
-    struct usage at_start, connected, at_end;
-    double connect_s, run_s, own_cpu_s;
+    struct moment at_start, connected, at_end;
+    double connect_s, run_s;
     uint64_t sent, expected;
 };
 
@@ -144,7 +150,7 @@ static void on_text(void *arg, struct peer *peer, const char *text, size_t len, 
         struct sender *sender = &load->senders[peer->room * load->options.senders + stamp.sender];
         if (!note_order(&load->totals, &peer->order[stamp.sender], (uint32_t)stamp.number))
             return;
-        if (load->options.burst != 0)
+        if (load->options.burst != 0 && !peer->deflate)
             note_arrival(load, sender, (uint32_t)stamp.number);
         histogram_add(&load->latency, load->peers->read_ns - stamp.time_ns);
     }
@@ -362,13 +368,20 @@ static void settle(struct load *load)
         peers_turn(load->peers, until);
 }
 
+static struct moment take_moment(const struct load *load)
+{
+    return (struct moment){.server = usage_of(load->options.pid),
+                           .own = usage_of(getpid()),
+                           .machine_s = machine_cpu_s()};
+}
+
 static void measure_messages(struct load *load, struct result *result)
 {
     uint64_t start = now_ns();
     connect_all(load);
     result->connect_s = (double)(now_ns() - start) / 1e9;
     settle(load);
-    result->connected = usage_of(load->options.pid);
+    result->connected = take_moment(load);
     start = now_ns();
     run_messages(load);
     for (uint32_t i = 0; i < load->senders_count; i++)
@@ -377,7 +390,7 @@ static void measure_messages(struct load *load, struct result *result)
     drain(load, result->expected);
     uint64_t end = load->totals.last_delivery_ns > start ? load->totals.last_delivery_ns : now_ns();
     result->run_s = (double)(end - start) / 1e9;
-    result->at_end = usage_of(load->options.pid);
+    result->at_end = take_moment(load);
     count_tails(load);
 }
 
@@ -386,7 +399,7 @@ static void measure_storm(struct load *load, struct result *result)
     uint64_t start = now_ns();
     run_storm(load);
     result->connect_s = (double)(now_ns() - start) / 1e9;
-    result->connected = result->at_end = usage_of(load->options.pid);
+    result->connected = result->at_end = take_moment(load);
 }
 
 /* --- the report --- */
@@ -436,11 +449,13 @@ static void report(const struct load *load, const struct result *r)
     const struct options *o = &load->options;
     const struct totals *t = &load->totals;
     const struct histogram *h = &load->latency;
-    const struct usage *from = o->storm ? &r->at_start : &r->connected;
-    double run_cpu = cpu(&r->at_end) - cpu(from);
-    double connect_cpu = cpu(&r->connected) - cpu(&r->at_start);
-    double grown = (double)r->connected.rss_bytes - (double)r->at_start.rss_bytes;
-    bool server = r->at_start.known && r->at_end.known, messages = t->deliveries != 0;
+    const struct moment *from = o->storm ? &r->at_start : &r->connected, *to = &r->at_end;
+    double run_cpu = cpu(&to->server) - cpu(&from->server);
+    double own_cpu = cpu(&to->own) - cpu(&from->own);
+    double other_cpu = to->machine_s - from->machine_s - run_cpu - own_cpu;
+    double connect_cpu = cpu(&r->connected.server) - cpu(&r->at_start.server);
+    double grown = (double)r->connected.server.rss_bytes - (double)r->at_start.server.rss_bytes;
+    bool server = r->at_start.server.known && to->server.known, messages = t->deliveries != 0;
     const struct figure figures[] = {
         {"members", "in each room", o->members, 0, true},
         {"rooms", "", o->rooms, 0, true},
@@ -467,11 +482,12 @@ static void report(const struct load *load, const struct result *r)
         {"unexpected", "messages", (double)t->unexpected, 0, true},
         {"closed", "by the server", (double)t->closed, 0, true},
         {"close_code", "", t->close_code, 0, t->closed != 0},
-        {"server_user_s", "CPU s", r->at_end.user_s - from->user_s, 2, server},
-        {"server_system_s", "CPU s", r->at_end.system_s - from->system_s, 2, server},
-        {"server_rss_kb", "kB", (double)r->at_end.rss_bytes / 1024, 0, server},
+        {"server_user_s", "CPU s", to->server.user_s - from->server.user_s, 2, server},
+        {"server_system_s", "CPU s", to->server.system_s - from->server.system_s, 2, server},
+        {"server_rss_kb", "kB", (double)to->server.rss_bytes / 1024, 0, server},
         {"rss_per_client", "bytes", per(grown, (double)t->opened), 0, server && !o->storm},
-        {"generator_cpu_s", "CPU s", r->own_cpu_s, 2, true},
+        {"generator_cpu_s", "CPU s", own_cpu, 2, true},
+        {"others_cpu_s", "CPU s, about", other_cpu > 0 ? other_cpu : 0, 2, server},
         {"run_s", "s", r->run_s, 2, !o->storm},
     };
     print_table(o->name, figures, sizeof figures / sizeof *figures);
@@ -487,13 +503,11 @@ int main(int argc, char **argv)
     signal(SIGPIPE, SIG_IGN);
     load.peers = peers_create(&load.options, &handlers, &load);
     make_clients(&load);
-    result.at_start = usage_of(load.options.pid);
+    result.at_start = take_moment(&load);
     if (load.options.storm)
         measure_storm(&load, &result);
     else
         measure_messages(&load, &result);
-    struct usage own = usage_of(getpid());
-    result.own_cpu_s = cpu(&own);
     report(&load, &result);
     free_clients(&load);
     peers_destroy(load.peers);

@@ -89,3 +89,18 @@ struct usage usage_of(int pid)
     usage.rss_bytes = (uint64_t)resident * (uint64_t)sysconf(_SC_PAGESIZE);
     return usage;
 }
+
+double machine_cpu_s(void)
+{
+    /* user nice system idle iowait irq softirq steal: all but the two in the middle. */
+    unsigned long long user, nice, system, irq, softirq, steal;
+    FILE *in = fopen("/proc/stat", "re");
+    if (in == NULL)
+        return 0;
+    int got = fscanf(in, "cpu %llu %llu %llu %*u %*u %llu %llu %llu", &user, &nice, &system, &irq,
+                     &softirq, &steal);
+    fclose(in);
+    if (got != 6)
+        return 0;
+    return (double)(user + nice + system + irq + softirq + steal) / (double)sysconf(_SC_CLK_TCK);
+}

@@ -32,3 +32,6 @@ struct usage {
 
 /* From /proc/PID/stat and statm; not known when pid is 0 or the process is gone. */
 struct usage usage_of(int pid);
+
+/* CPU seconds that all processes of the machine have used, and that others took from it (steal). */
+double machine_cpu_s(void);

@@ -25,8 +25,8 @@ function chosenFiles() {
     const only = process.env.E2E_ONLY?.split(',')
         .map((name) => name.trim())
         .filter(Boolean);
-    return fs
-        .readdirSync(FOLDER)
+    return ['', 'browser/']
+        .flatMap((folder) => fs.readdirSync(path.join(FOLDER, folder)).map((name) => folder + name))
         .filter((name) => name.endsWith('.test.js'))
         .filter((name) => !only || only.some((wanted) => name.startsWith(wanted)))
         .sort()

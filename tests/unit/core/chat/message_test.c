@@ -33,12 +33,12 @@ static void is_one_whole_text_frame(void)
     static char text[65536];
     memset(text, 'a', sizeof text);
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
-        struct message *message = message_try_create(slice_of(text, rows[i].len), 7);
+        struct message *message = message_try_create(WS_TEXT, slice_of(text, rows[i].len), 7);
         CU_ASSERT_PTR_NOT_NULL_FATAL(message);
         struct slice frame = message_frame(message, false);
         CU_ASSERT_EQUAL(frame.len, rows[i].header_len + rows[i].len);
         CU_ASSERT_EQUAL(memcmp(frame.ptr, rows[i].header, rows[i].header_len), 0);
-        CU_ASSERT_TRUE(slice_equals(message_json(message), slice_of(text, rows[i].len)));
+        CU_ASSERT_TRUE(slice_equals(message_payload(message), slice_of(text, rows[i].len)));
         CU_ASSERT_EQUAL(message->received_ns, 7);
         message_release(message);
     }
@@ -47,7 +47,7 @@ static void is_one_whole_text_frame(void)
 static void is_compressed_when_that_is_shorter(void)
 {
     struct compressor compressor;
-    struct message *message = message_try_create(long_json(), 0);
+    struct message *message = message_try_create(WS_TEXT, long_json(), 0);
     compressor_init(&compressor);
     CU_ASSERT_TRUE(slice_equals(message_frame(message, true), message_frame(message, false)));
     message_compress(message, &compressor);
@@ -72,7 +72,7 @@ static void stays_plain_when_compression_gains_nothing(void)
 {
     struct compressor compressor;
     compressor_init(&compressor);
-    struct message *message = message_try_create(slice_str("{}"), 0);
+    struct message *message = message_try_create(WS_TEXT, slice_str("{}"), 0);
     message_compress(message, &compressor);
     CU_ASSERT_TRUE(slice_equals(message_frame(message, true), message_frame(message, false)));
     message_release(message);
@@ -85,7 +85,7 @@ static void a_compressor_serves_many_messages(void)
     size_t first = 0;
     compressor_init(&compressor);
     for (int i = 0; i < 5; i++) {
-        struct message *message = message_try_create(long_json(), 0);
+        struct message *message = message_try_create(WS_TEXT, long_json(), 0);
         message_compress(message, &compressor);
         size_t len = message_frame(message, true).len;
         if (i == 0)
@@ -98,10 +98,10 @@ static void a_compressor_serves_many_messages(void)
 
 static void lives_until_its_last_count(void)
 {
-    struct message *message = message_try_create(slice_str("{}"), 0);
+    struct message *message = message_try_create(WS_TEXT, slice_str("{}"), 0);
     CU_ASSERT_PTR_EQUAL(message_retain(message), message);
     message_release(message);
-    CU_ASSERT_TRUE(slice_equals_str(message_json(message), "{}"));
+    CU_ASSERT_TRUE(slice_equals_str(message_payload(message), "{}"));
     message_release(message);
     message_release(NULL);
 }
@@ -112,7 +112,7 @@ static void without_memory_there_is_none(void)
     unsigned nth = 0;
     while (message == NULL && nth < 10) {
         mem_fail_after(++nth);
-        message = message_try_create(slice_str("{}"), 0);
+        message = message_try_create(WS_TEXT, slice_str("{}"), 0);
     }
     mem_fail_after(0);
     CU_ASSERT_EQUAL(nth, 3); /* the message and its frame */
@@ -123,7 +123,7 @@ static void without_memory_it_stays_plain(void)
 {
     for (unsigned nth = 1; nth <= 10; nth++) {
         struct compressor compressor;
-        struct message *message = message_try_create(long_json(), 0);
+        struct message *message = message_try_create(WS_TEXT, long_json(), 0);
         compressor_init(&compressor);
         mem_fail_after(nth);
         message_compress(message, &compressor);

@@ -131,8 +131,8 @@ static void agrees_with_the_model(const struct outq *outq, const struct model *m
 
 static void push_at_random(struct outq *outq, struct model *model)
 {
-    static const enum outq_kind kinds[] = {OUTQ_MESSAGES, OUTQ_MESSAGES, OUTQ_MESSAGES, OUTQ_PING,
-                                           OUTQ_PONG,     OUTQ_CLOSE};
+    static const enum outq_kind kinds[] = {OUTQ_MESSAGES, OUTQ_MESSAGES, OUTQ_MESSAGES,
+                                           OUTQ_PING,     OUTQ_PONG,     OUTQ_CLOSE};
     enum outq_kind kind = kinds[draw(sizeof kinds / sizeof *kinds)];
     struct batch *batch = make_batch(kind == OUTQ_MESSAGES ? 1 + draw(6) : 1, 12);
     uint32_t offset = draw(3) == 0 ? draw(batch->len) : 0;
@@ -229,7 +229,8 @@ static void control_frames_count_as_bytes_only(void)
 static void a_pong_takes_the_place_of_the_one_that_waits(void)
 {
     static const char *const first[] = {"old"}, *const second[] = {"newer"}, *const text[] = {"xy"};
-    struct batch *old = batch_of(first, 1), *newer = batch_of(second, 1), *message = batch_of(text, 1);
+    struct batch *old = batch_of(first, 1), *newer = batch_of(second, 1),
+                 *message = batch_of(text, 1);
     struct iovec parts[3];
     struct outq outq;
     outq_init(&outq);

@@ -234,7 +234,7 @@ static struct message *make_message(size_t len, bool compressed)
     char *json = mem_zalloc(len);
     struct compressor compressor;
     memset(json, 'x', len);
-    struct message *message = message_try_create(slice_of(json, len), 0);
+    struct message *message = message_try_create(WS_TEXT, slice_of(json, len), 0);
     compressor_init(&compressor);
     if (compressed)
         message_compress(message, &compressor);

@@ -116,7 +116,8 @@ void peer_write(struct buf *octets, const char *script)
         } else {
             struct buf payload;
             buf_init(&payload, OCTETS_MAX);
-            unsigned char octet0 = (unsigned char)strtoul((char[]){script[0], script[1], 0}, NULL, 16);
+            unsigned char octet0 =
+                (unsigned char)strtoul((char[]){script[0], script[1], 0}, NULL, 16);
             append_payload(&payload, script + 2, len - 2);
             peer_write_frame(octets, octet0, buf_slice(&payload));
             buf_fini(&payload);

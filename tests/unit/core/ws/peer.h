@@ -24,9 +24,9 @@
 struct peer {
     struct ws_pool *pool;
     struct ws_session session;
-    struct buf events;   /* text, with a terminator behind it */
-    size_t event_count;  /* of them, so far */
-    unsigned stop_after; /* a handler calls ws_session_stop at this event; 0: never */
+    struct buf events;     /* text, with a terminator behind it */
+    size_t event_count;    /* of them, so far */
+    unsigned stop_after;   /* a handler calls ws_session_stop at this event; 0: never */
     unsigned ignore_after; /* the same with ws_session_ignore_data */
 };
 

@@ -1,0 +1,104 @@
+/*
+ * permessage-deflate: negotiation over any header, inflation of any octets, and the way there and
+ * back.
+ *
+ *     octet 0    what to do: 0 negotiate, 1 inflate, 2 deflate and inflate (modulo 3)
+ *     octet 1    length of the pieces (0 as 1), window
+ *     the rest   the header's value, compressed octets, or a message
+ */
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/base/buf.h"
+#include "core/ws/deflate.h"
+#include "core/ws/handshake.h"
+
+enum { INFLATED_MAX = 10000, MEMORY_MAX = 64 * 1024 * 1024 };
+
+static void require(bool condition)
+{
+    if (!condition)
+        abort();
+}
+
+static void negotiate(struct slice offers)
+{
+    struct deflate_params params;
+    char answer[HANDSHAKE_EXTENSIONS_SIZE];
+    handshake_negotiate_deflate(offers, &params, answer);
+    require(params.enabled == (answer[0] != '\0'));
+    if (!params.enabled)
+        return;
+    require(strlen(answer) < sizeof answer);
+    require(params.server_window_bits >= 9 && params.server_window_bits <= 15);
+    require(params.client_window_bits >= 9 && params.client_window_bits <= 15);
+
+    /* What we answer could as well be offered, and then agrees on the same. */
+    struct deflate_params again;
+    char second[HANDSHAKE_EXTENSIONS_SIZE];
+    handshake_negotiate_deflate(slice_str(answer), &again, second);
+    require(strcmp(answer, second) == 0);
+    require(again.server_window_bits == params.server_window_bits);
+    require(again.client_window_bits == params.client_window_bits);
+}
+
+static enum err inflate_pieces(struct slice packed, size_t step, struct buf *out)
+{
+    struct inflater *inflater = inflater_create();
+    enum err err = ERR_OK;
+    while (err == ERR_OK && packed.len > 0) {
+        size_t len = packed.len < step ? packed.len : step;
+        err = inflater_feed(inflater, slice_of(packed.ptr, len), false, out);
+        require(out->len <= out->max);
+        packed = slice_skip(packed, len);
+    }
+    if (err == ERR_OK)
+        err = inflater_feed(inflater, slice_of("", 0), true, out);
+    inflater_destroy(inflater);
+    return err;
+}
+
+/* In one piece and in many: the same outcome. */
+static void inflate_any(struct slice packed, size_t step)
+{
+    struct buf whole, cut;
+    buf_init(&whole, INFLATED_MAX);
+    buf_init(&cut, INFLATED_MAX);
+    enum err err = inflate_pieces(packed, packed.len, &whole);
+    require(inflate_pieces(packed, step, &cut) == err);
+    require(err != ERR_OK || slice_equals(buf_slice(&whole), buf_slice(&cut)));
+    buf_fini(&whole);
+    buf_fini(&cut);
+}
+
+static void there_and_back(struct slice message, size_t step)
+{
+    struct deflater *deflater = deflater_create(9 + (int)(step % 7));
+    struct buf packed, plain;
+    buf_init(&packed, MEMORY_MAX);
+    buf_init(&plain, message.len);
+    require(deflater_run(deflater, slice_of("before", 6), &packed) == ERR_OK);
+    size_t start = packed.len;
+    require(deflater_run(deflater, message, &packed) == ERR_OK && packed.len > start);
+    require(inflate_pieces(slice_skip(buf_slice(&packed), start), step, &plain) == ERR_OK);
+    require(slice_equals(buf_slice(&plain), message));
+    buf_fini(&packed);
+    buf_fini(&plain);
+    deflater_destroy(deflater);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    if (size < 2)
+        return 0;
+    struct slice rest = slice_of(data + 2, size - 2);
+    size_t step = data[1] != 0 ? data[1] : 1;
+    if (data[0] % 3 == 0)
+        negotiate(rest);
+    else if (data[0] % 3 == 1)
+        inflate_any(rest, step);
+    else
+        there_and_back(rest, step);
+    return 0;
+}
