@@ -14,6 +14,7 @@ CFLAGS_asan := -O1 -g -fno-omit-frame-pointer -fsanitize=address,undefined -fno-
 LDFLAGS_asan := -fsanitize=address,undefined
 CFLAGS_tsan := -O1 -g -fno-omit-frame-pointer -fsanitize=thread
 CFLAGS_strict := -O2
+CFLAGS_fuzz := -O1 -g -fno-omit-frame-pointer -fsanitize=address,undefined,fuzzer-no-link
 LDFLAGS_tsan := -fsanitize=thread
 ALL_CFLAGS = -std=gnu17 $(WARNINGS) $(WERROR) $(CFLAGS_$(VARIANT)) -pthread $(CFLAGS)
 ALL_LDFLAGS = $(LDFLAGS_$(VARIANT)) -pthread $(LDFLAGS)
@@ -23,11 +24,13 @@ LIB_SOURCES := $(filter-out app/main.c,$(wildcard app/*.c handlers/*.c core/*/*.
 UNIT_SOURCES := $(shell find tests/unit tests/support -name '*.c' 2>/dev/null)
 SOURCES := $(LIB_SOURCES) app/main.c tests/echo/main.c $(UNIT_SOURCES)
 HEADERS := $(wildcard app/*.h handlers/*.h core/*/*.h openapi/*.h tests/support/*.h)
+FUZZ_TARGETS := $(patsubst tests/fuzz/fuzz_%.c,%,$(wildcard tests/fuzz/fuzz_*.c))
 LIB_OBJECTS := $(LIB_SOURCES:%.c=$(OUT)/obj/%.o)
 UNIT_OBJECTS := $(UNIT_SOURCES:%.c=$(OUT)/obj/%.o)
 
 .DELETE_ON_ERROR:
-.PHONY: all ws-echo run test unit e2e asan tsan fuzz bench lint format check-format check \
+.SECONDARY:
+.PHONY: all ws-echo run test unit replay e2e asan tsan fuzz bench lint format check-format check \
 	clean help deps deps-test
 
 all: $(OUT)/chat-api ## build build/chat-api
@@ -39,7 +42,7 @@ run: deps ## install what is missing, build, serve on PORT (8080) without Redis 
 	$(BUILD)/chat-api
 
 test: deps deps-test ## install what is missing, build, run every test
-	@$(MAKE) --no-print-directory unit e2e
+	@$(MAKE) --no-print-directory unit replay e2e
 
 unit: $(OUT)/unit ## unit tests
 	$(OUT)/unit
@@ -55,6 +58,15 @@ tsan: ## both kinds of tests under ThreadSanitizer
 	@$(MAKE) --no-print-directory VARIANT=tsan unit
 	@E2E_SLOW=5 $(MAKE) --no-print-directory VARIANT=tsan e2e
 
+fuzz: $(FUZZ_TARGETS:%=$(BUILD)/fuzz/fuzz_%) ## every fuzzer for SECONDS (60) each; findings stay in build/fuzz
+	@for name in $(FUZZ_TARGETS); do mkdir -p $(BUILD)/fuzz/found/$$name && echo "== $$name" && \
+		$(BUILD)/fuzz/fuzz_$$name -max_total_time=$(SECONDS) -timeout=10 -print_final_stats=1 \
+		-artifact_prefix=$(BUILD)/fuzz/$$name- $(BUILD)/fuzz/found/$$name \
+		tests/fuzz/corpus/$$name || exit 1; done
+
+replay: $(FUZZ_TARGETS:%=$(OUT)/replay/%) ## the fuzzers' corpora once, without a fuzzer
+	@for name in $(FUZZ_TARGETS); do $(OUT)/replay/$$name tests/fuzz/corpus/$$name || exit 1; done
+
 deps: ; @sh tests/support/deps.sh build
 deps-test: ; @sh tests/support/deps.sh test
 
@@ -66,6 +78,18 @@ $(OUT)/chat-api: $(OUT)/obj/app/main.o $(OUT)/libchat.a
 # From the same archive as the service, so that what suites test is what serves.
 $(OUT)/ws-echo: $(OUT)/obj/tests/echo/main.o $(OUT)/libchat.a
 	$(CC) $(ALL_LDFLAGS) -o $@ $^ $(LIBS)
+
+$(BUILD)/fuzz/fuzz_%: tests/fuzz/fuzz_%.c $(BUILD)/fuzz/libchat.a
+	clang $(CPPFLAGS) -std=gnu17 $(CFLAGS_fuzz) -fsanitize=fuzzer -o $@ $^ $(LIBS) -ljansson -pthread
+
+ifneq ($(VARIANT),fuzz)
+$(BUILD)/fuzz/libchat.a: $(LIB_SOURCES) $(HEADERS)
+	@$(MAKE) --no-print-directory CC=clang VARIANT=fuzz $@
+endif
+
+$(OUT)/replay/%: $(OUT)/obj/tests/fuzz/fuzz_%.o $(OUT)/obj/tests/fuzz/replay.o $(OUT)/libchat.a
+	@mkdir -p $(@D)
+	$(CC) $(ALL_LDFLAGS) -o $@ $^ $(LIBS) -ljansson
 
 $(OUT)/libchat.a: $(LIB_OBJECTS)
 	rm -f $@
@@ -140,5 +164,7 @@ clean: ## remove build/
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "%-8s %s\n", $$1, $$2}' Makefile
+
+$(OUT)/obj/tests/fuzz/%: WARNINGS += -Wno-missing-prototypes
 
 -include $(shell find $(OUT)/obj -name '*.d' 2>/dev/null)

@@ -32,7 +32,7 @@ enum {
 };
 
 enum {
-    RESERVED_FILES = 256, /* descriptors kept from clients: HTTP requests, Redis, log, libraries */
+    RESERVED_FILES = 768, /* descriptors kept from clients: HTTP requests, Redis, log, libraries */
     FILES_PER_THREAD = 2, /* an epoll and an eventfd */
     MOST_CONNECTIONS = 1000000 /* by default, where the limit of open files is out of all reason */
 };

@@ -33,7 +33,7 @@ struct named_room {
 struct refusal {
     unsigned status;
     struct fault fault;
-    struct reply_header headers[3];
+    struct reply_header headers[4];
 };
 
 static enum MHD_Result refuse(const struct request *request, const struct refusal *refusal)
@@ -116,7 +116,8 @@ static struct refusal refuse_handshake(enum handshake_result result)
         [HANDSHAKE_NOT_AN_UPGRADE] = {.status = MHD_HTTP_UPGRADE_REQUIRED,
                                       .fault = {.code = FAULT_UPGRADE_REQUIRED,
                                                 .message = "this is a WebSocket endpoint"},
-                                      .headers = {{MHD_HTTP_HEADER_UPGRADE, "websocket"}}},
+                                      .headers = {{MHD_HTTP_HEADER_UPGRADE, "websocket"},
+                                                  {MHD_HTTP_HEADER_CONNECTION, "Upgrade"}}},
         [HANDSHAKE_BAD_VERSION] = {.status = MHD_HTTP_UPGRADE_REQUIRED,
                                    .fault = {.code = FAULT_UPGRADE_REQUIRED,
                                              .message = "Sec-WebSocket-Version must be 13",

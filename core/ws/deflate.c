@@ -149,13 +149,12 @@ static enum err inflate_step(z_stream *stream, struct buf *out, int *result)
 {
     if (out->len == out->max) {
         unsigned char excess;
+        /* Each step sets next_out anew before it is used. */
+        /* cppcheck-suppress autoVariables */
         stream->next_out = &excess;
         stream->avail_out = 1;
         *result = inflate(stream, Z_SYNC_FLUSH);
-        bool is_excess = stream->avail_out == 0;
-        stream->next_out = NULL;
-        stream->avail_out = 0;
-        return is_excess ? out->err = ERR_FULL : ERR_OK;
+        return stream->avail_out == 0 ? out->err = ERR_FULL : ERR_OK;
     }
     size_t left = out->max - out->len;
     if (out->len == out->cap && buf_reserve(out, left < STEP_BYTES ? left : STEP_BYTES) != ERR_OK)

@@ -94,11 +94,13 @@ static const struct ws_breach *add_compressed(struct ws_message *message, struct
 {
     size_t before = message->bytes.len;
     enum err err = inflater_feed(message->inflater, piece, last, &message->bytes);
-    if (err != ERR_OK)
-        return breach_of(err);
     /* A value has a pointer even when it is empty. */
     *whole = message->bytes.len > 0 ? buf_slice(&message->bytes) : slice_str("");
-    return judge_text(message, slice_skip(*whole, before), last);
+    /* What came out before an error is judged first, so that the answer does not depend on how TCP
+     * cut the frame. */
+    const struct ws_breach *breach =
+        judge_text(message, slice_skip(*whole, before), last && err == ERR_OK);
+    return breach != NULL ? breach : breach_of(err);
 }
 
 const struct ws_breach *ws_message_add(struct ws_message *message, struct slice piece, bool last,

@@ -30,7 +30,7 @@ enum {
     READ_BYTES = 16 * 1024,
     SEND_BUFFER = 64 * 1024,
     BATCH_MAX = 64 * 1024,
-    IN_MAX = 1024, /* a message that came in part */
+    IN_MAX = 8 * 1024, /* a message that came in part */
     LIFE_SECONDS = 600,
     MASK_LEN = 4,
 };
@@ -57,6 +57,7 @@ struct room {
 
 static struct client *clients[FDS_MAX];
 static struct room rooms[ROOMS_MAX];
+static unsigned rooms_used;
 static bool gather;
 
 static _Noreturn void fail(const char *what)
@@ -117,10 +118,11 @@ static void append(struct room *room, const char *bytes, size_t len)
 static void publish(struct room *room, const char *data, size_t data_len)
 {
     size_t len = sizeof before - 1 + data_len + sizeof behind - 1;
-    char header[4] = {(char)0x81, (char)(len < 126 ? len : 126), (char)(len >> 8), (char)len};
+    /* Never under 126: what stands around the data is longer. */
+    const char header[4] = {(char)0x81, 126, (char)(len >> 8), (char)len};
     if (room->len + sizeof header + len > BATCH_MAX)
         flush(room);
-    append(room, header, len < 126 ? 2 : 4);
+    append(room, header, sizeof header);
     append(room, before, sizeof before - 1);
     append(room, data, data_len);
     append(room, behind, sizeof behind - 1);
@@ -159,6 +161,8 @@ static size_t upgrade(int fd, const char *bytes, size_t size)
     struct client *client = clients[fd];
     client->open = true;
     client->room = name != NULL ? (unsigned)strtoul(name + 7, NULL, 10) % (ROOMS_MAX - 1) + 1 : 0;
+    if (client->room >= rooms_used)
+        rooms_used = client->room + 1;
     struct room *room = &rooms[client->room];
     if (room->batch == NULL)
         room->batch = must_resize(NULL, BATCH_MAX);
@@ -206,8 +210,9 @@ static void on_connect(int epoll_fd, int listener)
             close(fd);
             continue;
         }
-        clients[fd] = must_resize(NULL, sizeof *clients[fd]);
-        memset(clients[fd], 0, sizeof *clients[fd]);
+        clients[fd] = calloc(1, sizeof *clients[fd]);
+        if (clients[fd] == NULL)
+            fail("baseline");
         setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
         setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &size, sizeof size);
         if (epoll_ctl(epoll_fd, EPOLL_CTL_ADD, fd, &event) == -1)
@@ -249,7 +254,7 @@ int main(int argc, char **argv)
             else if (clients[events[i].data.fd] != NULL)
                 on_readable(events[i].data.fd);
         }
-        for (unsigned i = 0; i < ROOMS_MAX; i++)
+        for (unsigned i = 0; i < rooms_used; i++)
             flush(&rooms[i]);
     }
 }

@@ -301,8 +301,9 @@ static uint64_t send_due(struct load *load, struct sender *sender, uint64_t now)
     if (sender->peer->state != PEER_OPEN)
         return next;
     if (options->burst != 0) {
-        while (sender->sent - sender->complete < options->burst && send_one(load, sender, now))
-            continue;
+        bool room = true;
+        while (room && sender->sent - sender->complete < options->burst)
+            room = send_one(load, sender, now);
     } else {
         for (; sender->due_ns <= now && send_one(load, sender, sender->due_ns);)
             sender->due_ns += interval;

@@ -6,6 +6,7 @@
  *     octet 1    length of the pieces (0 as 1), window
  *     the rest   the header's value, compressed octets, or a message
  */
+#include <stdbool.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
@@ -15,6 +16,8 @@
 #include "core/ws/handshake.h"
 
 enum { INFLATED_MAX = 10000, MEMORY_MAX = 64 * 1024 * 1024 };
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 static void require(bool condition)
 {

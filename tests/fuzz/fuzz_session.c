@@ -7,6 +7,7 @@
  *     octet 1    length of the pieces (0 as 1)
  *     the rest   what the client sends; as a list of frames: octet 0, length, payload, ...
  */
+#include <stdbool.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
@@ -32,6 +33,8 @@ struct listener {
     bool over;
     struct buf heard;
 };
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 static void require(bool condition)
 {

@@ -4,9 +4,9 @@
 # does, and does nothing when all is there.
 set -eu
 
-build='gcc make pkg-config libc6-dev libmicrohttpd-dev libwslay-dev libhiredis-dev libyajl-dev
-libjansson-dev zlib1g-dev libssl-dev gzip'
-test='libcunit1-dev redis-server chromium'
+build='gcc make libc6-dev libmicrohttpd-dev libwslay-dev libhiredis-dev libyajl-dev
+zlib1g-dev libssl-dev gzip'
+test='libcunit1-dev libjansson-dev redis-server chromium'
 check='clang clang-format clang-tidy cppcheck libclang-rt-14-dev'
 
 case "${1:-}" in

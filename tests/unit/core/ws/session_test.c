@@ -158,6 +158,8 @@ static const struct rule deflate_rules[] = {
      0},
     {"8.1 after inflating", "c1x000100feffff00", "error1007(invalid UTF-8)", 0},
     {"8.1 fails as it comes", "41x000200fdffff41", "error1007(invalid UTF-8)", 12},
+    {"8.1 fails before what is broken", "c1xf2487ac9c901070006", "error1007(invalid UTF-8)", 0},
+    {"8.1 fails before the limit", "c1x000100feffff00", "error1007(invalid UTF-8)", 0},
     {"8.1 cut short", "c1x000100feffce00", "error1007(invalid UTF-8)", 0},
     {"8.1 code point over fragments", "41x000200fdffce 80xba00", "text(\xce\xba)", 0},
 };
