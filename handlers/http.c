@@ -2,7 +2,8 @@
  * libmicrohttpd's own time-out is for inactivity: a peer that sends one byte a second would hold a
  * request for ever. So each connection stands in a list with the time by which its head must be
  * there, and the main thread shuts down those that are late. When nearly all connections are taken,
- * those that wait longest are shut down at once: whoever means it has sent its head by then.
+ * those that are longest at what they do are shut down at once: whoever means it has sent its head,
+ * or taken its answer, by then.
  */
 #include "handlers/http.h"
 
@@ -38,15 +39,16 @@ struct http {
     unsigned port;
 
     struct lock lock;
-    struct list waiting GUARDED_BY(lock); /* struct http_conn whose head is due, oldest first */
+    struct list waiting GUARDED_BY(lock);   /* struct http_conn whose head is due, oldest first */
+    struct list answering GUARDED_BY(lock); /* those whose answer is not taken yet, oldest first */
     unsigned connections GUARDED_BY(lock);
 };
 
 /* A TCP connection of libmicrohttpd. */
 struct http_conn {
-    struct list_link link; /* in `waiting`, or in no list while a request is answered */
-    uint64_t deadline_ms;
-    int fd; /* -1 once the socket was taken away */
+    struct list_link link; /* in `waiting` or `answering` */
+    uint64_t since_ms;     /* when it came to that list */
+    int fd;                /* -1 once the socket was taken away */
 };
 
 /* --- the deadline --- */
@@ -59,21 +61,35 @@ static void shut_down_locked(struct http_conn *conn)
     shutdown(conn->fd, SHUT_RDWR);
 }
 
-static void await_head_locked(struct http *http, struct http_conn *conn) REQUIRES(http->lock)
+static void enter_locked(struct list *list, struct http_conn *conn)
 {
     if (conn->fd == -1)
         return; /* taken away: its socket is a client's now */
-    conn->deadline_ms = clock_monotonic_ms() + http->opts.header_timeout_ms;
-    list_move_back(&http->waiting, &conn->link);
+    conn->since_ms = clock_monotonic_ms();
+    list_move_back(list, &conn->link);
+}
+
+static struct http_conn *first_of(const struct list *list)
+{
+    struct list_link *link = list_first(list);
+    return link != NULL ? LIST_ENTRY(link, struct http_conn, link) : NULL;
+}
+
+/* Who is longest at what it does, be it sending its head or taking its answer. */
+static struct http_conn *oldest_locked(const struct http *http) REQUIRES(http->lock)
+{
+    struct http_conn *waiting = first_of(&http->waiting), *answering = first_of(&http->answering);
+    if (waiting == NULL || answering == NULL)
+        return waiting != NULL ? waiting : answering;
+    return waiting->since_ms <= answering->since_ms ? waiting : answering;
 }
 
 int http_tick(struct http *http)
 {
     uint64_t now_ms = clock_monotonic_ms();
     lock_acquire(&http->lock);
-    for (struct list_link *link; (link = list_first(&http->waiting)) != NULL;) {
-        struct http_conn *conn = LIST_ENTRY(link, struct http_conn, link);
-        if (conn->deadline_ms > now_ms)
+    for (struct http_conn *conn; (conn = first_of(&http->waiting)) != NULL;) {
+        if (conn->since_ms + http->opts.header_timeout_ms > now_ms)
             break;
         shut_down_locked(conn);
     }
@@ -91,21 +107,26 @@ static struct http_conn *conn_of(struct MHD_Connection *connection)
     return info != NULL ? info->socket_context : NULL;
 }
 
-static void stop_deadline(struct http *http, struct MHD_Connection *connection, bool for_good)
+/* Its head is here. */
+static void begin_answer(struct http *http, struct MHD_Connection *connection)
+{
+    struct http_conn *conn = conn_of(connection);
+    if (conn == NULL)
+        return;
+    lock_acquire(&http->lock);
+    enter_locked(&http->answering, conn);
+    lock_release(&http->lock);
+}
+
+void http_release_socket(struct http *http, struct MHD_Connection *connection)
 {
     struct http_conn *conn = conn_of(connection);
     if (conn == NULL)
         return;
     lock_acquire(&http->lock);
     list_remove(&conn->link);
-    if (for_good)
-        conn->fd = -1;
+    conn->fd = -1;
     lock_release(&http->lock);
-}
-
-void http_release_socket(struct http *http, struct MHD_Connection *connection)
-{
-    stop_deadline(http, connection, true);
 }
 
 static void begin_connection(struct http *http, struct MHD_Connection *connection, void **context)
@@ -115,10 +136,10 @@ static void begin_connection(struct http *http, struct MHD_Connection *connectio
     *context = conn;
     lock_acquire(&http->lock);
     http->connections++;
-    struct list_link *oldest = list_first(&http->waiting);
+    struct http_conn *oldest = oldest_locked(http);
     if (oldest != NULL && http->connections + RESERVED_CONNECTIONS > http->opts.connections_max)
-        shut_down_locked(LIST_ENTRY(oldest, struct http_conn, link));
-    await_head_locked(http, conn);
+        shut_down_locked(oldest);
+    enter_locked(&http->waiting, conn);
     lock_release(&http->lock);
 }
 
@@ -179,7 +200,7 @@ static enum MHD_Result on_request(void *arg, struct MHD_Connection *connection, 
                                     .version = version};
         *context = request;
         /* The head is here. A body is not waited for: no route takes one. */
-        stop_deadline(http, connection, false);
+        begin_answer(http, connection);
         return request_has_body(request) ? dispatch(http, request) : MHD_YES;
     }
     *upload_len = 0;
@@ -202,7 +223,7 @@ static void on_completed(void *arg, struct MHD_Connection *connection, void **co
         return;
     /* The next request's head has as long as the first one's. */
     lock_acquire(&http->lock);
-    await_head_locked(http, conn);
+    enter_locked(&http->waiting, conn);
     lock_release(&http->lock);
 }
 
@@ -274,6 +295,7 @@ enum err http_create(const struct http_opts *opts, struct http **out, const char
     http->port = port_of(fd);
     lock_init(&http->lock);
     list_init(&http->waiting);
+    list_init(&http->answering);
     http->daemon = MHD_start_daemon(
         MHD_USE_EPOLL_INTERNAL_THREAD | MHD_USE_ITC | MHD_ALLOW_UPGRADE | MHD_ALLOW_SUSPEND_RESUME,
         0, NULL, NULL, on_request, http, MHD_OPTION_LISTEN_SOCKET, fd, MHD_OPTION_CONNECTION_LIMIT,

@@ -158,7 +158,24 @@ bool client_is_pressed(const struct client *client)
     return (client->conn.source.interest & EPOLLOUT) != 0;
 }
 
+bool client_is_critical(const struct client *client)
+{
+    const struct shard *shard = client->shard;
+    return client_is_pressed(client) &&
+           client->outq.messages > hub_opts(shard->hub)->queue_messages / 2 &&
+           loop_now_ms(shard->loop) < client->pressed_ms + CLIENT_PACE_GRACE_MS;
+}
+
 /* --- out --- */
+
+/* Notes whether the socket is full, and asks to hear when it has room again. */
+static void set_pressed(struct client *client, bool pressed)
+{
+    struct loop *loop = client->shard->loop;
+    if (pressed && !client_is_pressed(client))
+        client->pressed_ms = loop_now_ms(loop);
+    conn_want_write(&client->conn, loop, pressed);
+}
 
 static bool is_over_bounds(const struct client *client)
 {
@@ -181,9 +198,9 @@ static void schedule_flush(struct client *client)
 }
 
 /*
- * The one gate into the queue. The bounds are judged once the socket took what it would: here for a
- * client without a socket yet, otherwise behind the write that this schedules. While the socket is
- * known to be full that is only worth it at the bounds.
+ * The one gate into the queue. What is within the bounds is written at the end of the turn, or when
+ * the socket has room again; past them the socket is asked at once, and the bounds are judged by
+ * what it left.
  */
 static void enqueue(struct client *client, struct batch *batch, uint32_t offset,
                     enum outq_kind kind)
@@ -194,11 +211,14 @@ static void enqueue(struct client *client, struct batch *batch, uint32_t offset,
         client_drop(client);
         return;
     }
-    bool over = is_over_bounds(client);
-    if (over && client->state == CLIENT_ADMITTED)
+    if (!is_over_bounds(client)) {
+        if (!client_is_pressed(client))
+            schedule_flush(client);
+    } else if (client->state == CLIENT_ADMITTED) {
         end_slow(client);
-    else if (over || !client_is_pressed(client))
-        schedule_flush(client);
+    } else {
+        client_flush(client);
+    }
 }
 
 bool client_deliver(struct client *client, struct batch *batch, bool queue_only)
@@ -220,7 +240,7 @@ bool client_deliver(struct client *client, struct batch *batch, bool queue_only)
     uint32_t waiting = batch_messages_from(batch, (uint32_t)sent);
     counter_add(&counters->messages_delivered_total, batch->count - waiting);
     counter_add(&counters->bytes_sent_total, sent);
-    conn_want_write(&client->conn, client->shard->loop, true);
+    set_pressed(client, true);
     enqueue(client, batch, (uint32_t)sent, OUTQ_MESSAGES);
     return false;
 }
@@ -291,7 +311,7 @@ void client_flush(struct client *client)
     if (client->state == CLIENT_GONE)
         return;
     bool waits = !outq_is_empty(&client->outq);
-    conn_want_write(&client->conn, client->shard->loop, waits);
+    set_pressed(client, waits);
     press_back(client);
     if (!waits) {
         outq_fini(&client->outq);
@@ -401,7 +421,9 @@ void client_count_publish(struct client *client, const struct room *room)
         return;
     if (client->pace_us < now_us)
         client->pace_us = now_us;
-    client->pace_us += 1000 / CLIENT_PACE_PER_MS;
+    uint64_t critical_ms = atomic_load_explicit(&room->critical_ms, memory_order_relaxed);
+    bool critical = critical_ms != 0 && now_ms <= critical_ms + CLIENT_PACE_AFTER_MS;
+    client->pace_us += critical ? CLIENT_PACE_CRITICAL_MS * 1000 : 1000 / CLIENT_PACE_PER_MS;
     if (client->pace_us - now_us <= CLIENT_PACE_BURST * 1000 / CLIENT_PACE_PER_MS)
         return;
     if (client->state == CLIENT_OPEN && !list_has_link(&client->paced)) {
@@ -596,6 +618,7 @@ static void begin_closing(struct client *client)
     size_t len = ws_frame_write_close(client->close_code, slice_str(client->close_reason), bytes);
     send_alone(client, slice_of(bytes, len), OUTQ_CLOSE);
     client->close_sent = true;
+    schedule_flush(client);
     list_remove(&client->midway);
     if (client->state != CLIENT_OPEN)
         return;

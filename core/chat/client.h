@@ -36,6 +36,10 @@ enum {
     CLIENT_PACE_PER_MS = 4,
     CLIENT_PACE_BURST = 32,    /* messages at once */
     CLIENT_PACE_AFTER_MS = 50, /* for so long a room stays pressed */
+    /* A member that fell behind only just, and is about to be given up, slows senders down further:
+     * one message in so many milliseconds. Only for so long: who stalls for good slows nobody. */
+    CLIENT_PACE_CRITICAL_MS = 5,
+    CLIENT_PACE_GRACE_MS = 200,
     /* Of one client a turn reads so many bytes that about CLIENT_READ_MESSAGES come of it: what a
      * burst brings is written to those who get it before more is read. */
     CLIENT_READ_MESSAGES = 64,
@@ -67,6 +71,7 @@ struct client {
     uint64_t heard_ms;        /* when bytes last came; when the close began, from then on */
     uint64_t midway_since_ms; /* when the unfinished message began */
     const char *close_reason; /* a constant */
+    uint64_t pressed_ms;      /* since when its socket is full */
     uint64_t pace_us;         /* until when its messages so far fill its share of a pressed room */
     uint32_t turn;            /* of the shard, when it was last counted in a dirty part */
     uint16_t close_code;
@@ -141,6 +146,9 @@ void client_flush(struct client *client);
 
 /* Whether the socket was full when last written to. */
 bool client_is_pressed(const struct client *client);
+
+/* Whether that began only just, and its queue is more than half full. */
+bool client_is_critical(const struct client *client);
 
 /* The pause for its pace is over. */
 void client_unpace(struct client *client);

@@ -62,13 +62,56 @@ static struct slice text_slice(const struct envelope_text *text)
     return slice_of(text->bytes, text->len);
 }
 
+/* --- surrogates --- */
+
+static unsigned hex4(const char *p)
+{
+    unsigned value = 0;
+    for (int i = 0; i < 4; i++) {
+        char c = p[i];
+        value = value << 4 | (unsigned)(c <= '9' ? c - '0' : (c | 0x20) - 'a' + 10);
+    }
+    return value;
+}
+
+/*
+ * Whether a \u escape names half of a pair without the other half (RFC 8259 8.2). The text is valid
+ * JSON: backslashes stand in strings only, and \u is followed by four digits.
+ */
+static bool has_lone_surrogate(struct slice json)
+{
+    const char *p = json.ptr, *end = json.ptr + json.len;
+    while ((p = memchr(p, '\\', (size_t)(end - p))) != NULL) {
+        if (p[1] != 'u') {
+            p += 2;
+            continue;
+        }
+        unsigned unit = hex4(p + 2);
+        p += 6;
+        if (unit < 0xD800 || unit > 0xDFFF)
+            continue;
+        if (unit > 0xDBFF || end - p < 6 || p[0] != '\\' || p[1] != 'u')
+            return true;
+        unsigned low = hex4(p + 2);
+        if (low < 0xDC00 || low > 0xDFFF)
+            return true;
+        p += 6;
+    }
+    return false;
+}
+
 /* --- one function per member --- */
+
+/* What is repeated in an error must not be the same fault again. */
+static struct slice repeatable(struct slice raw)
+{
+    return raw.len <= ENVELOPE_REPEAT_MAX && !has_lone_surrogate(raw) ? raw : SLICE_NONE;
+}
 
 static struct fault take_id(struct reading *reading, const struct value *value)
 {
     reading->out->id.len = 0;
-    if (value->raw.len <= ENVELOPE_REPEAT_MAX)
-        reading->out->raw_id = value->raw;
+    reading->out->raw_id = repeatable(value->raw);
     if (value->kind != VALUE_STRING || !uuid_is_valid(value->text))
         return invalid("id must be a UUID", "id");
     keep(&reading->out->id, value->text);
@@ -77,13 +120,13 @@ static struct fault take_id(struct reading *reading, const struct value *value)
 
 static struct fault take_ref(struct reading *reading, const struct value *value)
 {
-    if (value->raw.len <= ENVELOPE_REPEAT_MAX)
-        reading->out->raw_ref = value->raw;
+    reading->out->raw_ref = repeatable(value->raw);
     return no_fault;
 }
 
 static struct fault take_type(struct reading *reading, const struct value *value)
 {
+    reading->out->type = ENVELOPE_CHAT;
     for (int type = 0; value->kind == VALUE_STRING && type < ENVELOPE_TYPES; type++) {
         if (slice_equals_str(value->text, type_names[type])) {
             reading->out->type = (enum envelope_type)type;
@@ -300,44 +343,6 @@ static const yajl_callbacks callbacks = {
     .yajl_start_array = on_start_array,
     .yajl_end_array = on_end,
 };
-
-/* --- surrogates --- */
-
-static unsigned hex4(const char *p)
-{
-    unsigned value = 0;
-    for (int i = 0; i < 4; i++) {
-        char c = p[i];
-        value = value << 4 | (unsigned)(c <= '9' ? c - '0' : (c | 0x20) - 'a' + 10);
-    }
-    return value;
-}
-
-/*
- * Whether a \u escape names half of a pair without the other half (RFC 8259 8.2). The text is valid
- * JSON: backslashes stand in strings only, and \u is followed by four digits.
- */
-static bool has_lone_surrogate(struct slice json)
-{
-    const char *p = json.ptr, *end = json.ptr + json.len;
-    while ((p = memchr(p, '\\', (size_t)(end - p))) != NULL) {
-        if (p[1] != 'u') {
-            p += 2;
-            continue;
-        }
-        unsigned unit = hex4(p + 2);
-        p += 6;
-        if (unit < 0xD800 || unit > 0xDFFF)
-            continue;
-        if (unit > 0xDBFF || end - p < 6 || p[0] != '\\' || p[1] != 'u')
-            return true;
-        unsigned low = hex4(p + 2);
-        if (low < 0xDC00 || low > 0xDFFF)
-            return true;
-        p += 6;
-    }
-    return false;
-}
 
 /* --- reading --- */
 

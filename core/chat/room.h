@@ -9,9 +9,9 @@
  * Whether a loop must hear of a message is told by its part's `joined`, which the hub raises before
  * the member is in the loop's array and lowers after it left, so no message is missed in between.
  *
- * Threads: `refs`, `subscribed`, `pressed_ms`, `joined` and `deflaters`: any. `total`, `announced`,
- * `interest`: under the hub's lock. A part's other fields: its loop. Owns: its name, its parts'
- * arrays and batches under way.
+ * Threads: `refs`, `subscribed`, `pressed_ms`, `critical_ms`, `joined` and `deflaters`: any.
+ * `total`, `announced`, `interest`: under the hub's lock. A part's other fields: its loop. Owns:
+ * its name, its parts' arrays and batches under way.
  */
 
 #include <stdatomic.h>
@@ -55,12 +55,13 @@ struct room_part {
 
 struct room {
     atomic_uint refs;
-    uint32_t total;                  /* members on all loops */
-    bool announced;                  /* other pods are asked for this room's messages */
-    atomic_bool subscribed;          /* and the subscription stands */
-    atomic_uint_fast64_t pressed_ms; /* when a member's socket was last found full; 0: never */
-    struct list_link interest;       /* in the hub's list of changes */
-    struct slice name;               /* stands behind the parts; ptr NULL: the group of all */
+    uint32_t total;                   /* members on all loops */
+    bool announced;                   /* other pods are asked for this room's messages */
+    atomic_bool subscribed;           /* and the subscription stands */
+    atomic_uint_fast64_t pressed_ms;  /* when a member's socket was last found full; 0: never */
+    atomic_uint_fast64_t critical_ms; /* when one that had just fallen behind was near its bounds */
+    struct list_link interest;        /* in the hub's list of changes */
+    struct slice name;                /* stands behind the parts; ptr NULL: the group of all */
     unsigned parts_count;
     struct room_part parts[];
 };

@@ -90,7 +90,7 @@ static bool is_in_several(const struct shard *shard, const struct client *client
 
 static void flush_part(struct shard *shard, struct room_part *part, bool several)
 {
-    bool pressed = false;
+    bool pressed = false, critical = false;
     struct taken plain = {.batch = part->plain}, deflated = {.batch = part->deflated};
     list_remove(&part->dirty);
     for (uint32_t i = 0; i < part->count; i++) {
@@ -104,10 +104,13 @@ static void flush_part(struct shard *shard, struct room_part *part, bool several
             compressed ? deflated.members++ : plain.members++;
         membership->taken_of = NULL;
         pressed |= client_is_pressed(client);
+        critical |= client_is_critical(client);
     }
+    uint64_t now_ms = loop_now_ms(shard->loop);
     if (pressed)
-        atomic_store_explicit(&part->room->pressed_ms, loop_now_ms(shard->loop),
-                              memory_order_relaxed);
+        atomic_store_explicit(&part->room->pressed_ms, now_ms, memory_order_relaxed);
+    if (critical)
+        atomic_store_explicit(&part->room->critical_ms, now_ms, memory_order_relaxed);
     uint64_t now_ns = clock_monotonic_ns();
     count_taken(shard, plain, now_ns);
     count_taken(shard, deflated, now_ns);

@@ -24,7 +24,7 @@ enum {
     /* Read at once from one client while a long message is under way. */
     SHARD_READ_BYTES = 64 * 1024,
     /* So many tasks waiting at another loop let this one read no more for a moment. */
-    SHARD_PENDING_MAX = 16384,
+    SHARD_PENDING_MAX = 4096,
 };
 
 struct client;
