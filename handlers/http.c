@@ -19,6 +19,7 @@
 #include "core/base/list.h"
 #include "core/base/lock.h"
 #include "core/base/mem.h"
+#include "core/net/conn.h"
 #include "handlers/reply.h"
 #include "handlers/request.h"
 #include "handlers/routes.h"
@@ -57,7 +58,10 @@ struct http_conn {
  * descriptor cannot be closed, for its removal from the list comes before that. */
 static void shut_down_locked(struct http_conn *conn)
 {
+    /* What such a peer did not take must not stay in the kernel once the socket is closed. */
+    struct linger linger = {.l_onoff = 1, .l_linger = 0};
     list_remove(&conn->link);
+    setsockopt(conn->fd, SOL_SOCKET, SO_LINGER, &linger, sizeof linger);
     shutdown(conn->fd, SHUT_RDWR);
 }
 
@@ -239,11 +243,13 @@ static size_t leave_encoded(void *arg, struct MHD_Connection *connection, char *
 
 static int open_listener(const struct addrinfo *address)
 {
-    int one = 1;
+    int one = 1, size = CONN_SEND_BUFFER;
     int fd = socket(address->ai_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
     if (fd == -1)
         return -1;
     setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof one);
+    /* Its connections inherit this: or the kernel would keep 4 MB for each that takes no answer. */
+    setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &size, sizeof size);
     if (bind(fd, address->ai_addr, address->ai_addrlen) == 0 && listen(fd, SOMAXCONN) == 0)
         return fd;
     int failed = errno;

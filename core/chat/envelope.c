@@ -1,6 +1,7 @@
 /*
  * yajl reads, and tells by callbacks what it saw; where a value ends is where it stands then. Of
- * its own it lets deep nesting and lone surrogates through, so both are looked for here.
+ * its own it lets deep nesting, lone surrogates, and vertical tabs and form feeds between values
+ * through, so all of these are looked for here.
  */
 #include "core/chat/envelope.h"
 
@@ -346,8 +347,17 @@ static const yajl_callbacks callbacks = {
 
 /* --- reading --- */
 
+/* yajl takes both for white space, RFC 8259 2 takes neither; within strings both refuse them. */
+static bool has_foreign_space(struct slice json)
+{
+    return json.len != 0 &&
+           (memchr(json.ptr, '\v', json.len) != NULL || memchr(json.ptr, '\f', json.len) != NULL);
+}
+
 static struct fault read_all(struct reading *reading)
 {
+    if (has_foreign_space(reading->json))
+        return invalid("a message must be valid JSON", NULL);
     const unsigned char *text = (const unsigned char *)reading->json.ptr;
     yajl_status status = yajl_parse(reading->yajl, text, reading->json.len);
     if (status == yajl_status_ok)

@@ -58,10 +58,11 @@ struct load {
     struct totals totals;
 };
 
-/* Who had used how much CPU at one moment. */
+/* Who had used how much CPU at one moment, and how often the server had sent something. */
 struct moment {
     struct usage server, own;
     double machine_s;
+    uint64_t sends;
 };
 
 struct result {
@@ -371,9 +372,12 @@ static void settle(struct load *load)
 
 static struct moment take_moment(const struct load *load)
 {
-    return (struct moment){.server = usage_of(load->options.pid),
-                           .own = usage_of(getpid()),
-                           .machine_s = machine_cpu_s()};
+    struct moment moment = {.server = usage_of(load->options.pid),
+                            .own = usage_of(getpid()),
+                            .machine_s = machine_cpu_s()};
+    for (uint32_t i = 0; i < options_clients(&load->options); i++)
+        moment.sends += peer_segments_in(&load->clients[i]);
+    return moment;
 }
 
 static void measure_messages(struct load *load, struct result *result)
@@ -454,6 +458,7 @@ static void report(const struct load *load, const struct result *r)
     double run_cpu = cpu(&to->server) - cpu(&from->server);
     double own_cpu = cpu(&to->own) - cpu(&from->own);
     double other_cpu = to->machine_s - from->machine_s - run_cpu - own_cpu;
+    double sends = to->sends > from->sends ? (double)(to->sends - from->sends) : 0;
     double connect_cpu = cpu(&r->connected.server) - cpu(&r->at_start.server);
     double grown = (double)r->connected.server.rss_bytes - (double)r->at_start.server.rss_bytes;
     bool server = r->at_start.server.known && to->server.known, messages = t->deliveries != 0;
@@ -473,6 +478,8 @@ static void report(const struct load *load, const struct result *r)
          server && messages},
         {"us_per_delivery", "CPU us", per(run_cpu * 1e6, (double)t->deliveries), 3,
          server && messages},
+        {"messages_per_send", "", per((double)t->deliveries, sends), 2, messages},
+        {"us_per_send", "CPU us", per(run_cpu * 1e6, sends), 3, server && messages},
         {"latency_p50_us", "us", (double)histogram_quantile(h, 0.5) / 1e3, 0, h->count != 0},
         {"latency_p95_us", "us", (double)histogram_quantile(h, 0.95) / 1e3, 0, h->count != 0},
         {"latency_p99_us", "us", (double)histogram_quantile(h, 0.99) / 1e3, 0, h->count != 0},

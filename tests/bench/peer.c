@@ -2,7 +2,7 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
-#include <netinet/tcp.h>
+#include <linux/tcp.h> /* its tcp_info has more than netinet/tcp.h's */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -99,6 +99,15 @@ void peer_close(struct peer *peer)
     peer->in = peer->out = NULL;
     peer->in_len = peer->out_len = peer->out_cap = 0;
     peer->wants_write = false;
+}
+
+uint64_t peer_segments_in(const struct peer *peer)
+{
+    struct tcp_info info = {0};
+    socklen_t size = sizeof info;
+    if (peer->fd == -1 || getsockopt(peer->fd, IPPROTO_TCP, TCP_INFO, &info, &size) == -1)
+        return 0;
+    return info.tcpi_data_segs_in;
 }
 
 static void lose(struct peers *peers, struct peer *peer, unsigned code)

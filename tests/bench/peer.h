@@ -86,5 +86,9 @@ bool peer_add_text(struct peer *peer, const char *text, size_t len);
 /* Sends what the socket takes, and hears of it when it takes the rest. */
 void peer_flush(struct peers *peers, struct peer *peer);
 
+/* How many segments with data came so far. Over loopback a segment is a send of the server's: 64 kB
+ * fit in one. 0 when it is closed. */
+uint64_t peer_segments_in(const struct peer *peer);
+
 /* With RST. Harmless when it is closed. */
 void peer_close(struct peer *peer);

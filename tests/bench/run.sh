@@ -127,7 +127,7 @@ run_scenario() {
 
 # The figures are flat JSON: a line a measurement, no comma or colon inside a value.
 print_table() {
-    awk -v threads="$threads" '
+    awk -v threads="$threads" -v all_rounds="$rounds" '
     function median(list, count,    i, j, swap) {
         for (i = 2; i <= count; i++)
             for (j = i; j > 1 && list[j] < list[j - 1]; j--) {
@@ -156,10 +156,12 @@ print_table() {
         return count ? sprintf("%.2f", median(list, count)) : ""
     }
 
-    function print_faults(name) {
-        faults = of(name, "lost") + of(name, "duplicated") + of(name, "out_of_order") \
-            + of(name, "closed")
-        return faults
+    # Of all rounds: one is one too many.
+    function faults(name,    i, sum) {
+        for (i = 1; i <= rounds[name]; i++)
+            sum += value[name, "lost", i] + value[name, "duplicated", i] \
+                + value[name, "out_of_order", i] + value[name, "closed", i]
+        return sum
     }
 
     {
@@ -177,24 +179,26 @@ print_table() {
     }
 
     END {
-        printf "\n%-17s %11s %10s %9s %8s %8s %8s %8s %6s %7s\n", "CONNECTION_THREADS=" threads, \
-            "deliveries", "per CPU s", "CPU us", "p50 us", "p99 us", "max us", "faults", "gen", \
+        printf "\nCONNECTION_THREADS=%d, medians of %d rounds\n", threads, all_rounds
+        printf "%-17s %13s %10s %7s %7s %8s %8s %8s %6s %6s %6s\n", "", "deliveries", \
+            "per CPU s", "msg/snd", "us/snd", "p50 us", "p99 us", "max us", "faults", "gen s", \
             "others"
         for (n = 1; n <= names_count; n++) {
             name = names[n]
             if (name ~ /^(idle|storm) /)
                 continue
-            printf "%-18s %9d/s %10d %9.3f %8d %8d %8d %8d %6.2f %7.2f\n", name, \
+            printf "%-17s %11d/s %10d %7.1f %7.2f %8d %8d %8d %6d %6.2f %6.2f\n", name, \
                 of(name, "deliveries_per_s"), of(name, "deliveries_per_cpu_s"), \
-                of(name, "us_per_delivery"), of(name, "latency_p50_us"), \
-                of(name, "latency_p99_us"), of(name, "latency_max_us"), print_faults(name), \
+                of(name, "messages_per_send"), of(name, "us_per_send"), \
+                of(name, "latency_p50_us"), \
+                of(name, "latency_p99_us"), of(name, "latency_max_us"), faults(name), \
                 of(name, "generator_cpu_s"), of(name, "others_cpu_s")
         }
-        printf "\nCPU of chat-api over that of the bare system calls:\n"
+        printf "\nCPU per send of chat-api over that of the bare system calls:\n"
         for (n = 1; n <= names_count; n++) {
             scenario = names[n]
-            if (sub(/ chat-api$/, "", scenario) && ratio(scenario, "us_per_delivery") != "")
-                printf "  %-10s %s\n", scenario, ratio(scenario, "us_per_delivery")
+            if (sub(/ chat-api$/, "", scenario) && ratio(scenario, "us_per_send") != "")
+                printf "  %-10s %s\n", scenario, ratio(scenario, "us_per_send")
         }
         if ("idle chat-api" in rounds)
             printf "\nidle: %d clients, %d bytes resident each, %d kB in all\n", \

@@ -71,7 +71,7 @@ void peer_fini(struct peer *peer)
     buf_fini(&peer->events);
 }
 
-void peer_write_frame(struct buf *octets, unsigned char octet0, struct slice payload)
+void ws_peer_write_frame(struct buf *octets, unsigned char octet0, struct slice payload)
 {
     static const unsigned char key[4] = {0x37, 0xfa, 0x21, 0x3d};
     buf_append_char(octets, (char)octet0);
@@ -119,7 +119,7 @@ void peer_write(struct buf *octets, const char *script)
             unsigned char octet0 =
                 (unsigned char)strtoul((char[]){script[0], script[1], 0}, NULL, 16);
             append_payload(&payload, script + 2, len - 2);
-            peer_write_frame(octets, octet0, buf_slice(&payload));
+            ws_peer_write_frame(octets, octet0, buf_slice(&payload));
             buf_fini(&payload);
         }
         script += len + strspn(script + len, " ");

@@ -40,7 +40,7 @@ void peer_fini(struct peer *peer);
 /* Appends the octets of a script. */
 void peer_write(struct buf *octets, const char *script);
 /* Appends one masked frame. */
-void peer_write_frame(struct buf *octets, unsigned char octet0, struct slice payload);
+void ws_peer_write_frame(struct buf *octets, unsigned char octet0, struct slice payload);
 
 /* Feeds the octets in pieces of `step` (0: in one). */
 void peer_feed(struct peer *peer, struct slice octets, size_t step);

@@ -159,7 +159,6 @@ static const struct rule deflate_rules[] = {
     {"8.1 after inflating", "c1x000100feffff00", "error1007(invalid UTF-8)", 0},
     {"8.1 fails as it comes", "41x000200fdffff41", "error1007(invalid UTF-8)", 12},
     {"8.1 fails before what is broken", "c1xf2487ac9c901070006", "error1007(invalid UTF-8)", 0},
-    {"8.1 fails before the limit", "c1x000100feffff00", "error1007(invalid UTF-8)", 0},
     {"8.1 cut short", "c1x000100feffce00", "error1007(invalid UTF-8)", 0},
     {"8.1 code point over fragments", "41x000200fdffce 80xba00", "text(\xce\xba)", 0},
 };
@@ -302,11 +301,11 @@ static void write_compressed(struct buf *octets, size_t len, size_t fragment_len
     struct slice rest = buf_slice(&packed);
     unsigned char octet0 = 0x41;
     while (rest.len > fragment_len) {
-        peer_write_frame(octets, octet0, slice_of(rest.ptr, fragment_len));
+        ws_peer_write_frame(octets, octet0, slice_of(rest.ptr, fragment_len));
         rest = slice_skip(rest, fragment_len);
         octet0 = 0x00;
     }
-    peer_write_frame(octets, octet0 | 0x80, rest);
+    ws_peer_write_frame(octets, octet0 | 0x80, rest);
     buf_fini(&plain);
     buf_fini(&packed);
     deflater_destroy(deflater);
@@ -357,9 +356,9 @@ static void payloads_of_every_size_near_the_buffer_come_whole(void)
         for (size_t i = 0; i < len; i++)
             payload[i] = (char)('a' + i % 26);
         buf_init(&octets, OCTETS_MAX);
-        peer_write_frame(&octets, 0x81, slice_of(payload, len));
-        peer_write_frame(&octets, 0x01, slice_of(payload, len));
-        peer_write_frame(&octets, 0x80, slice_of(payload, 1));
+        ws_peer_write_frame(&octets, 0x81, slice_of(payload, len));
+        ws_peer_write_frame(&octets, 0x01, slice_of(payload, len));
+        ws_peer_write_frame(&octets, 0x80, slice_of(payload, 1));
         peer_write(&octets, "81'end'");
         char events[64];
         snprintf(events, sizeof events, "text[%zu] text[%zu] text(end)", len, len + 1);
@@ -405,8 +404,8 @@ static void payload_is_unmasked_however_it_is_cut(void)
     for (size_t i = 0; i < sizeof payload; i++)
         payload[i] = (char)(i * 31 + i / 251);
     buf_init(&octets, OCTETS_MAX);
-    peer_write_frame(&octets, 0x02, slice_of(payload, 1237));
-    peer_write_frame(&octets, 0x80, slice_of(payload + 1237, sizeof payload - 1237));
+    ws_peer_write_frame(&octets, 0x02, slice_of(payload, 1237));
+    ws_peer_write_frame(&octets, 0x80, slice_of(payload + 1237, sizeof payload - 1237));
     struct ws_pool *pool = ws_pool_create(&peer_limits, &handlers);
     for (size_t step = 1; step < 70; step++) {
         struct ws_session session;

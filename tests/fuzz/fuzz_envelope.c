@@ -1,0 +1,83 @@
+/*
+ * Any text as a message of a client and of a program. What is taken is written as JSON that jansson
+ * reads, unless it holds what only jansson refuses, and is taken again with the same meaning. What
+ * is refused gets an answer that is JSON, too.
+ */
+#include <assert.h>
+#include <jansson.h>
+#include <stdint.h>
+#include <string.h>
+
+#include "core/base/utf8.h"
+#include "core/chat/envelope.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+/* Numbers over a double's range and NUL in a key are JSON, but not for jansson. */
+static void must_be_json(const struct buf *buf)
+{
+    json_error_t error;
+    assert(buf->err == ERR_OK);
+    json_t *json = json_loadb(buf->ptr, buf->len, JSON_ALLOW_NUL | JSON_DECODE_INT_AS_REAL, &error);
+    assert(json != NULL || json_error_code(&error) == json_error_numeric_overflow ||
+           json_error_code(&error) == json_error_null_byte_in_key);
+    json_decref(json);
+}
+
+static bool text_equals(const struct envelope_text *a, const struct envelope_text *b)
+{
+    return slice_equals(slice_of(a->bytes, a->len), slice_of(b->bytes, b->len));
+}
+
+static void must_be_the_same(const struct envelope *a, const struct envelope *b)
+{
+    assert(b->type == a->type);
+    assert(a->id.len == 0 || text_equals(&a->id, &b->id));
+    assert(text_equals(&a->event, &b->event));
+    assert(b->target == (a->target == ENVELOPE_ROOM ? ENVELOPE_ROOM : ENVELOPE_OWN_ROOM));
+    assert(text_equals(&a->room, &b->room) || a->target != ENVELOPE_ROOM);
+    assert(a->from.len == 0 || text_equals(&a->from, &b->from));
+    assert(a->timestamp.len == 0 || text_equals(&a->timestamp, &b->timestamp));
+    assert(slice_equals(b->data, a->data.ptr != NULL ? a->data : slice_str("{}")));
+}
+
+static void check_taken(const struct envelope *envelope, struct buf *buf)
+{
+    struct envelope again;
+    struct fault fault;
+    struct slice room = slice_of(envelope->room.bytes, envelope->room.len);
+    envelope_append(buf, envelope, envelope->target == ENVELOPE_ROOM ? room : SLICE_NONE,
+                    slice_str("someone"));
+    must_be_json(buf);
+    enum err err = envelope_parse(buf_slice(buf), ENVELOPE_OF_CLIENT, &again, &fault);
+    assert(err == ERR_OK);
+    err = envelope_parse(buf_slice(buf), ENVELOPE_OF_PROGRAM, &again, &fault);
+    assert(err == ERR_OK);
+    must_be_the_same(envelope, &again);
+}
+
+static void check(struct slice text, enum envelope_source source)
+{
+    struct envelope envelope;
+    struct fault fault;
+    struct buf buf;
+    buf_init(&buf, 65536 + 6 * text.len);
+    enum err err = envelope_parse(text, source, &envelope, &fault);
+    assert((err == ERR_OK) == (fault.code == FAULT_NONE));
+    if (err == ERR_OK) {
+        check_taken(&envelope, &buf);
+    } else {
+        envelope_append_error(&buf, &fault, &envelope);
+        must_be_json(&buf);
+    }
+    buf_fini(&buf);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    if (!utf8_is_valid(data, size))
+        return 0;
+    check(slice_of(data, size), ENVELOPE_OF_CLIENT);
+    check(slice_of(data, size), ENVELOPE_OF_PROGRAM);
+    return 0;
+}

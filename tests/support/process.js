@@ -1,0 +1,59 @@
+// What the kernel says of a process: memory, descriptors, threads, processor time. Linux only, as
+// the service is.
+
+import fs from 'node:fs';
+
+const PAGE = 4096;
+const TICKS_PER_SECOND = 100;
+
+/** Resident memory in bytes. */
+export function residentBytes(pid) {
+    return Number(fs.readFileSync(`/proc/${pid}/statm`, 'utf8').split(' ')[1]) * PAGE;
+}
+
+export function openFiles(pid) {
+    return fs.readdirSync(`/proc/${pid}/fd`).length;
+}
+
+export function threads(pid) {
+    return fs.readdirSync(`/proc/${pid}/task`).length;
+}
+
+/** Seconds of processor time that the process used so far. */
+export function processorSeconds(pid) {
+    const stat = fs.readFileSync(`/proc/${pid}/stat`, 'utf8');
+    const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
+    return (Number(fields[11]) + Number(fields[12])) / TICKS_PER_SECOND;
+}
+
+/** A sanitizer keeps what was freed and shadows the rest: its memory says nothing. */
+export function isSanitized(pid) {
+    return /lib[at]san|\bchat-api\b.*san\//.test(fs.readFileSync(`/proc/${pid}/maps`, 'utf8'));
+}
+
+/** How many files this process may open. */
+export function fileLimit() {
+    const limits = fs.readFileSync('/proc/self/limits', 'utf8');
+    return Number(/^Max open files\s+(\d+)/m.exec(limits)?.[1] ?? 1024);
+}
+
+/** Notes the most memory that the process had while `work` ran: {result, before, peak, after}. */
+export async function watchMemory(pid, work) {
+    const before = residentBytes(pid);
+    let peak = before;
+    const look = () => {
+        peak = Math.max(peak, residentBytes(pid));
+    };
+    const watch = setInterval(look, 5);
+    try {
+        const result = await work();
+        look();
+        return { result, before, peak, after: residentBytes(pid) };
+    } finally {
+        clearInterval(watch);
+    }
+}
+
+export function mebibytes(bytes) {
+    return Number((bytes / (1 << 20)).toFixed(1));
+}
