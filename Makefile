@@ -47,7 +47,7 @@ test: deps deps-test ## install what is missing, build, run every test
 unit: $(OUT)/unit ## unit tests
 	$(OUT)/unit
 
-e2e: all $(BUILD)/npm/tests/.installed ## end-to-end tests of the real binary
+e2e: all ws-echo $(BUILD)/npm/tests/.installed ## end-to-end tests of the real binary
 	CHAT_API_BIN=$(OUT)/chat-api node tests/e2e/run.js
 
 asan: ## both kinds of tests under AddressSanitizer and UndefinedBehaviorSanitizer
@@ -69,6 +69,9 @@ replay: $(FUZZ_TARGETS:%=$(OUT)/replay/%) ## the fuzzers' corpora once, without 
 
 deps: ; @sh tests/support/deps.sh build
 deps-test: ; @sh tests/support/deps.sh test
+
+bench: all ## fan-out, memory and connection figures, beside the bare system calls
+	sh tests/bench/run.sh
 
 # --- programs ---
 

@@ -1,13 +1,14 @@
 /*
  * libmicrohttpd keeps its pool and a list entry for every connection that stays with it after an
  * upgrade. So the socket is duplicated and the original closed right in the upgrade handler;
- * without TLS there is no shutdown() on that way, and nothing of the connection is left there.
+ * without TLS there is no shutdown() on that way, and nothing of the connection is left there. The
+ * duplicate is made before the 101 is promised: with no descriptor left, the answer is a 503.
  */
 #include "handlers/upgrade.h"
 
-#include <errno.h>
 #include <fcntl.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "core/base/log.h"
 #include "core/chat/client.h"
@@ -209,14 +210,11 @@ static void on_upgraded(void *arg, struct MHD_Connection *connection, void *conn
     struct request *request = connection_context;
     struct client *client = request->client;
     (void)arg;
+    (void)fd;
     http_release_socket(request->http, connection);
-    int own = fcntl(fd, F_DUPFD_CLOEXEC, 0);
-    if (own == -1)
-        log_error("client:refused", log_str("reason", strerror(errno)));
-    else
-        client_attach(client, own, slice_of(extra, extra_len));
-    if (own != -1)
-        request->client = NULL; /* otherwise upgrade_forget gives it up */
+    client_attach(client, request->socket, slice_of(extra, extra_len));
+    request->client = NULL;
+    request->socket = -1;
     MHD_upgrade_action(handle, MHD_UPGRADE_ACTION_CLOSE);
 }
 
@@ -273,12 +271,22 @@ static bool must_await(const struct request *request)
            bus_is_connected(service->bus);
 }
 
+static enum err take_socket(struct request *request)
+{
+    const union MHD_ConnectionInfo *info =
+        MHD_get_connection_info(request->connection, MHD_CONNECTION_INFO_CONNECTION_FD);
+    request->socket = fcntl(info->connect_fd, F_DUPFD_CLOEXEC, 0);
+    return request->socket != -1 ? ERR_OK : ERR_SYSTEM;
+}
+
 static enum MHD_Result admit(struct request *request, const struct named_room *room)
 {
     char extensions[HANDSHAKE_EXTENSIONS_SIZE];
     struct deflate_params deflate;
     negotiate(request, &deflate, extensions);
     enum err err = hub_admit(request->service->hub, room->name, &deflate, &request->client);
+    if (err == ERR_OK)
+        err = take_socket(request);
     if (err != ERR_OK) {
         struct refusal refusal =
             unavailable(err == ERR_FULL ? "all places are taken" : "no place can be had now");
@@ -309,5 +317,8 @@ void upgrade_forget(struct request *request)
 {
     if (request->client != NULL)
         client_abandon(request->client);
+    if (request->socket != -1)
+        close(request->socket);
     request->client = NULL;
+    request->socket = -1;
 }

@@ -197,11 +197,25 @@ static void schedule_flush(struct client *client)
         list_move_back(&client->shard->flush, &client->flush);
 }
 
-/*
- * The one gate into the queue. What is within the bounds is written at the end of the turn, or when
- * the socket has room again; past them the socket is asked at once, and the bounds are judged by
- * what it left.
- */
+static void press_back(struct client *client);
+
+/* Something was added to the queue. What is within the bounds is written at the end of the
+ * turn, or when the socket has room again; past them the socket is asked at once, and the bounds
+ * are judged by what it left. */
+static void judge_queue(struct client *client)
+{
+    if (!is_over_bounds(client)) {
+        if (client_is_pressed(client))
+            press_back(client);
+        else
+            schedule_flush(client);
+    } else if (client->state == CLIENT_ADMITTED) {
+        end_slow(client);
+    } else {
+        client_flush(client);
+    }
+}
+
 static void enqueue(struct client *client, struct batch *batch, uint32_t offset,
                     enum outq_kind kind)
 {
@@ -211,14 +225,7 @@ static void enqueue(struct client *client, struct batch *batch, uint32_t offset,
         client_drop(client);
         return;
     }
-    if (!is_over_bounds(client)) {
-        if (!client_is_pressed(client))
-            schedule_flush(client);
-    } else if (client->state == CLIENT_ADMITTED) {
-        end_slow(client);
-    } else {
-        client_flush(client);
-    }
+    judge_queue(client);
 }
 
 bool client_deliver(struct client *client, struct batch *batch, bool queue_only)
@@ -325,11 +332,15 @@ static void send_alone(struct client *client, struct slice frame, enum outq_kind
 {
     if (client->close_sent || client->state == CLIENT_GONE)
         return;
+    bool only_latest = kind == OUTQ_PONG && client_is_pressed(client);
+    if (!only_latest && outq_append(&client->outq, frame, kind)) {
+        judge_queue(client);
+        return;
+    }
     struct batch *batch = batch_try_create();
     if (batch == NULL || batch_append(batch, frame, 0) != ERR_OK)
         client_drop(client);
-    else if (kind != OUTQ_PONG || !client_is_pressed(client) ||
-             !outq_replace(&client->outq, batch, kind))
+    else if (!only_latest || !outq_replace(&client->outq, batch, kind))
         enqueue(client, batch, 0, kind);
     batch_release(batch);
 }
@@ -452,7 +463,9 @@ static void on_message(void *arg, enum ws_opcode opcode, struct slice payload)
 
 static void on_ping(void *arg, struct slice payload)
 {
-    send_control(arg, WS_PONG, payload, OUTQ_PONG);
+    struct client *client = arg;
+    client->read_pings++;
+    send_control(client, WS_PONG, payload, OUTQ_PONG);
 }
 
 static void on_close(void *arg, unsigned code, struct slice reason)
@@ -493,12 +506,13 @@ static void judge_progress(struct client *client)
     }
 }
 
-/* Aims at CLIENT_READ_MESSAGES in a read. */
+/* Aims at CLIENT_READ_MESSAGES in a read, pings among them. */
 static void adapt_reading(struct client *client, size_t got)
 {
-    if (client->read_messages > CLIENT_READ_MESSAGES && client->read_bytes > CLIENT_READ_MIN)
+    unsigned count = (unsigned)client->read_messages + client->read_pings;
+    if (count > CLIENT_READ_MESSAGES && client->read_bytes > CLIENT_READ_MIN)
         client->read_bytes /= 2;
-    else if (client->read_messages < CLIENT_READ_MESSAGES / 2 && got >= client->read_bytes &&
+    else if (count < CLIENT_READ_MESSAGES / 2 && got >= client->read_bytes &&
              client->read_bytes < CLIENT_READ_MAX)
         client->read_bytes *= 2;
 }
@@ -513,7 +527,7 @@ static void feed(struct client *client, struct slice bytes)
         client->heard_ms = loop_now_ms(shard->loop);
         list_move_back(&shard->quiet, &client->timer);
     }
-    client->read_messages = 0;
+    client->read_messages = client->read_pings = 0;
     ws_session_feed(&client->session, shard->pool, client, bytes);
     adapt_reading(client, bytes.len);
     if (client->state == CLIENT_OPEN)
@@ -523,7 +537,8 @@ static void feed(struct client *client, struct slice bytes)
 /* A read that brought no whole message, and more is to come: there is nothing to be fair about. */
 static bool is_in_long_message(const struct client *client)
 {
-    return client->read_messages == 0 && ws_session_is_midway(&client->session);
+    return client->read_messages == 0 && client->read_pings == 0 &&
+           ws_session_is_midway(&client->session);
 }
 
 void client_on_events(struct client *client, uint32_t events)
@@ -537,6 +552,9 @@ void client_on_events(struct client *client, uint32_t events)
     if ((events & (EPOLLIN | EPOLLHUP | EPOLLERR)) == 0)
         return;
     size_t size = is_in_long_message(client) ? SHARD_READ_BYTES : client->read_bytes;
+    /* What comes of one read must not take all the room that its queue has left. */
+    if (client_is_pressed(client))
+        size = CLIENT_READ_PRESSED;
     enum err err = conn_read(&client->conn, shard->read_buffer, size, &got);
     if (err == ERR_OK)
         feed(client, slice_of(shard->read_buffer, got));

@@ -43,6 +43,7 @@ enum {
     /* Of one client a turn reads so many bytes that about CLIENT_READ_MESSAGES come of it: what a
      * burst brings is written to those who get it before more is read. */
     CLIENT_READ_MESSAGES = 64,
+    CLIENT_READ_PRESSED = 512, /* from one who does not take what it is sent */
     CLIENT_READ_MIN = 1024,
     CLIENT_READ_FIRST = 4096,
     CLIENT_READ_MAX = 16 * 1024,
@@ -77,6 +78,7 @@ struct client {
     uint16_t close_code;
     uint16_t read_bytes;    /* to read at once, at a boundary */
     uint16_t read_messages; /* that became whole in this read */
+    uint16_t read_pings;    /* that came in it */
     uint8_t state;          /* enum client_state */
     uint8_t dirty_parts;    /* it is in so many (2: or more) of the turn's dirty parts */
     uint16_t tasks;         /* of it in the mailbox: it must not be freed before they ran */

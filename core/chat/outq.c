@@ -59,6 +59,18 @@ enum err outq_push(struct outq *outq, struct batch *batch, uint32_t offset, enum
     return ERR_OK;
 }
 
+bool outq_append(struct outq *outq, struct slice frame, enum outq_kind kind)
+{
+    struct outq_entry *last = outq->count != 0 ? at(outq, outq->count - 1) : NULL;
+    if (last == NULL || last->kind != kind || last->batch->refs != 1 ||
+        last->end != last->batch->len || batch_append(last->batch, frame, 0) != ERR_OK)
+        return false;
+    outq->bytes += frame.len;
+    outq->messages += kind == OUTQ_MESSAGES;
+    last->end = last->batch->len;
+    return true;
+}
+
 bool outq_replace(struct outq *outq, struct batch *batch, enum outq_kind kind)
 {
     for (uint32_t i = 0; i < outq->count; i++) {

@@ -50,6 +50,11 @@ static inline bool outq_is_empty(const struct outq *outq)
 MUST_USE enum err outq_push(struct outq *outq, struct batch *batch, uint32_t offset,
                             enum outq_kind kind);
 
+/* Adds a frame to the last entry if that is of this kind and nobody else holds its batch, so that
+ * many small frames to one client cost their bytes and no more; false when there is no such entry,
+ * or no memory. */
+bool outq_append(struct outq *outq, struct slice frame, enum outq_kind kind);
+
 /* Puts `batch` in the place of an entry of this kind of which nothing was sent yet; false when
  * there is none. */
 bool outq_replace(struct outq *outq, struct batch *batch, enum outq_kind kind);

@@ -86,7 +86,7 @@ enum err deflater_run(struct deflater *deflater, struct slice message, struct bu
     z_stream *stream = &deflater->stream;
     if (out->err != ERR_OK)
         return out->err;
-    /* zlib gives nothing at all for a second flush with no input between (RFC 7692 7.2.3.6). */
+    /* RFC 7692 7.2.3.6, without asking zlib, which gives nothing for a flush right behind one. */
     if (message.len == 0) {
         buf_append_char(out, 0x00);
         return out->err;

@@ -76,11 +76,16 @@ function inflateWithin(payload, windowBits) {
     });
 }
 
-/** Three messages there and back, each in as much compression as was agreed on. */
-async function assertWorks(client) {
+/**
+ * Messages there and back, each in as much compression as was agreed on. What a room compresses is
+ * shared by all who take a full window; who wants a smaller one is sent plain frames.
+ */
+async function assertWorks(client, isRoom) {
     const clientBits = Number(client.deflate.client_max_window_bits ?? 15);
     const serverBits = Number(client.deflate.server_max_window_bits ?? 15);
-    for (const payload of [Buffer.from('Hello'), repeating(1500, 4), repeating(1500, 4)]) {
+    // Just beyond the agreed window there is something that a larger one would refer to.
+    const beyond = repeating(2 ** serverBits + 100, 3);
+    for (const payload of [Buffer.from('Hello'), Buffer.alloc(5000, 'a'), beyond, beyond]) {
         client.sendFrame({
             opcode: OP.BINARY,
             rsv1: true,
@@ -89,6 +94,7 @@ async function assertWorks(client) {
         const frame = await client.nextFrame();
         const content = frame.rsv1 ? inflateWithin(frame.payload, serverBits) : frame.payload;
         assert.ok(content.equals(payload), 'the message inflates within its window');
+        if (payload.length === 5000) assert.equal(frame.rsv1, isRoom && serverBits === 15);
     }
     assert.equal((await client.close()).code, 1000);
 }
@@ -116,7 +122,7 @@ async function assertAccepted(name, deflate, expected) {
         deflateParameters(client.response.headers['sec-websocket-extensions']),
         expected,
     );
-    await assertWorks(client);
+    await assertWorks(client, name === 'room');
 }
 
 const NO_TAKEOVER = { server_no_context_takeover: true, client_no_context_takeover: true };
@@ -142,16 +148,9 @@ describe('every offer of window bits and takeover', () => {
                 if (client !== true && client && client < 15) {
                     expected.client_max_window_bits = `${client}`;
                 }
-                it(header, () => assertAccepted('direct', header, expected));
+                it(header, () => assertAccepted('room', header, expected));
             }
         }
-    }
-    for (const server of [9, 12, 15]) {
-        it(`through a room, ${server} bits`, () =>
-            assertAccepted('room', `permessage-deflate; server_max_window_bits=${server}`, {
-                ...NO_TAKEOVER,
-                server_max_window_bits: `${server}`,
-            }));
     }
 });
 
@@ -228,7 +227,7 @@ describe('offers with something odd', () => {
             },
         });
         assert.deepEqual(client.deflate, server10);
-        await assertWorks(client);
+        await assertWorks(client, false);
     });
 
     it('nothing offered, nothing answered', async () => {
@@ -250,7 +249,9 @@ function table(rows, { limited = false, options = { deflate: true } } = {}) {
     for (const name of NAMES) {
         describe(name === 'room' ? 'through a room' : 'direct', () => {
             for (const [what, row] of rows) {
-                const short = [row.send].flat(Infinity).reduce((sum, { length }) => sum + length, 0);
+                const short = [row.send]
+                    .flat(Infinity)
+                    .reduce((sum, { length }) => sum + length, 0);
                 for (const cut of row.cut === undefined && short < 600 ? [0, 1] : [row.cut ?? 0]) {
                     it(`${what}${cut === 1 ? ', octet by octet' : ''}`, () =>
                         play(servers[limited ? `${name}Limited` : name], { ...row, cut }, options));
@@ -426,7 +427,10 @@ describe('the examples of RFC 7692 7.2.3, and other ways to write deflate', () =
         ],
         [
             'a block that is not compressed',
-            { send: raw(0x00, 0x05, 0x00, 0xfa, 0xff, 0x48, 0x65, 0x6c, 0x6c, 0x6f, 0x00), ...hello },
+            {
+                send: raw(0x00, 0x05, 0x00, 0xfa, 0xff, 0x48, 0x65, 0x6c, 0x6c, 0x6f, 0x00),
+                ...hello,
+            },
         ],
         [
             'a block with BFINAL',
@@ -443,7 +447,10 @@ describe('the examples of RFC 7692 7.2.3, and other ways to write deflate', () =
             },
         ],
         ['an empty message', { send: raw(0x00), receive: [gotText()] }],
-        ['an empty message in a block with BFINAL', { send: raw(0x03, 0x00, 0x00), receive: [gotText()] }],
+        [
+            'an empty message in a block with BFINAL',
+            { send: raw(0x03, 0x00, 0x00), receive: [gotText()] },
+        ],
         [
             'an empty message in a block with fixed codes',
             { send: raw(0x02, 0x00), receive: [gotText()] },
@@ -528,10 +535,7 @@ describe('what is no compressed message', () => {
         ['text that was never compressed', broken(text('plain all the way', { rsv1: true }))],
         [
             'a reference to the message before',
-            broken(
-                [packedText('Hello'), raw(0xf2, 0x00, 0x11, 0x00, 0x00)],
-                [gotText('Hello')],
-            ),
+            broken([packedText('Hello'), raw(0xf2, 0x00, 0x11, 0x00, 0x00)], [gotText('Hello')]),
         ],
         [
             'noise behind a message and before others',
@@ -546,11 +550,14 @@ describe('what is no compressed message', () => {
         ],
         [
             'noise behind a good fragment, refused at once',
-            broken([
-                first(Buffer.concat([whole, Buffer.from([0, 0, 0xff, 0xff])]), { rsv1: true }),
-                ping('p'),
-                middle([0xff, 0xff, 0xff]),
-            ], [gotPong('p')]),
+            broken(
+                [
+                    first(Buffer.concat([whole, Buffer.from([0, 0, 0xff, 0xff])]), { rsv1: true }),
+                    ping('p'),
+                    middle([0xff, 0xff, 0xff]),
+                ],
+                [gotPong('p')],
+            ),
         ],
         [
             'noise behind a block with BFINAL',
@@ -580,7 +587,10 @@ describe('RSV1 where it does not belong (6.1)', () => {
                 last(packed.subarray(4), { rsv1: true }),
             ]),
         ],
-        ['on the continuation of a plain message', refused([first('a'), last('b', { rsv1: true })])],
+        [
+            'on the continuation of a plain message',
+            refused([first('a'), last('b', { rsv1: true })]),
+        ],
         ['on a continuation of nothing', refused(last('b', { rsv1: true }))],
         [
             'on a ping within a compressed message',
@@ -588,11 +598,11 @@ describe('RSV1 where it does not belong (6.1)', () => {
         ],
         ['with RSV2', refused(packedText('a', { rsv2: true }))],
         ['with RSV3', refused(packedText('a', { rsv3: true }))],
-        ['with a reserved opcode', refused(encodeFrame({ opcode: 3, rsv1: true, payload: packed }))],
         [
-            'a second start, compressed',
-            refused([first('a'), packedText('b')]),
+            'with a reserved opcode',
+            refused(encodeFrame({ opcode: 3, rsv1: true, payload: packed })),
         ],
+        ['a second start, compressed', refused([first('a'), packedText('b')])],
     ]);
     table([['though it was never agreed on', refused(packedText('a'))]], { options: {} });
 });
@@ -618,16 +628,21 @@ describe('limits hold after inflating (8)', () => {
         ]);
     }
     const bomb = compress(Buffer.alloc(30_000_000));
-    const many = Buffer.concat(Array.from({ length: 40000 }, () => Buffer.from([0, 0, 0, 255, 255])));
+    const many = Buffer.concat(
+        Array.from({ length: 40000 }, () => Buffer.from([0, 0, 0, 255, 255])),
+    );
     rows.push(
         ['a bomb', refused(binary(bomb, { rsv1: true }))],
         ['a bomb, its end never sent', refused(first(bomb.subarray(0, 4000), { rsv1: true }))],
         ['a bomb in fragments', refused(packedFragments(bomb, 64))],
-        ['a frame larger than the limit that inflates to nothing', {
-            send: text(Buffer.concat([many, Buffer.from([0])]), { rsv1: true }),
-            receive: [gotText()],
-            cut: 0,
-        }],
+        [
+            'a frame larger than the limit that inflates to nothing',
+            {
+                send: text(Buffer.concat([many, Buffer.from([0])]), { rsv1: true }),
+                receive: [gotText()],
+                cut: 0,
+            },
+        ],
     );
     table(rows, { limited: true });
 });

@@ -50,7 +50,8 @@ const CONTINUATIONS = [0x80, 0x90, 0xa0, 0xbf].flatMap((octet) => [
 
 /** Whether something can follow that makes it valid. */
 const hasFuture = (bytes) =>
-    isValid(bytes) || CONTINUATIONS.some((more) => isValid(Buffer.concat([bytes, Buffer.from(more)])));
+    isValid(bytes) ||
+    CONTINUATIONS.some((more) => isValid(Buffer.concat([bytes, Buffer.from(more)])));
 
 /** How many octets stand before the one that nothing can heal; all of them if there is none. */
 function healthyLength(bytes) {

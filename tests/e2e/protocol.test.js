@@ -62,7 +62,8 @@ function table(rows, { ways = Object.keys(WAYS), limited = false } = {}) {
         const [name, options] = WAYS[way];
         describe(way, () => {
             for (const [what, row] of rows) {
-                const short = [row.send].flat(Infinity).reduce((sum, part) => sum + part.length, 0) < 600;
+                const short =
+                    [row.send].flat(Infinity).reduce((sum, part) => sum + part.length, 0) < 600;
                 const cuts = row.cut === undefined && short ? [0, 1] : [row.cut ?? 0];
                 for (const cut of cuts) {
                     it(`${what}${cut === 1 ? ', octet by octet' : ''}`, () =>
@@ -301,11 +302,7 @@ describe('fragmentation (5.4)', () => {
             'pings between all',
             {
                 send: fragments(parts).flatMap((frame, i) => [frame, ping(`${i}`)]),
-                receive: [
-                    ...['0', '1', '2', '3', '4'].map(gotPong),
-                    joined,
-                    gotPong('5'),
-                ],
+                receive: [...['0', '1', '2', '3', '4'].map(gotPong), joined, gotPong('5')],
             },
         ],
         ['a pong within', { send: [first('fragm'), pong(), last('ented')], receive: [joined] }],
@@ -447,10 +444,7 @@ describe('the closing handshake (5.5.1, 7.4)', () => {
             closes([first('a'), close(3000), last('unheard'), ping('unheard')], 3000),
         ],
         ['then noise', closes([close(1000), someBytes(100)], 1000)],
-        [
-            'then 1 MiB of noise',
-            { ...closes([close(1000), someBytes(1048576)], 1000), cut: 0 },
-        ],
+        ['then 1 MiB of noise', { ...closes([close(1000), someBytes(1048576)], 1000), cut: 0 }],
         [
             'behind a large message',
             {
@@ -492,7 +486,12 @@ describe('the closing handshake (5.5.1, 7.4)', () => {
 
     for (const name of ['direct', 'room']) {
         it(`the peer's FIN without a Close is answered with FIN, ${name}`, async () => {
-            for (const send of [[], text('x').subarray(0, 3), first('x'), ping('x').subarray(0, 1)]) {
+            for (const send of [
+                [],
+                text('x').subarray(0, 3),
+                first('x'),
+                ping('x').subarray(0, 1),
+            ]) {
                 const connection = await RawConnection.open(servers[name].port);
                 const { client } = await attempt(servers[name], { path: '/', connection });
                 client.sendRaw(Buffer.from(send));
@@ -593,7 +592,10 @@ describe('limits (7.4.1, 10.4)', () => {
                     cut: 0,
                 },
             ]),
-            [`${MAX_FRAGMENTS} empty fragments`, { send: fragments(empty(MAX_FRAGMENTS)), receive: [gotText()], cut: 0 }],
+            [
+                `${MAX_FRAGMENTS} empty fragments`,
+                { send: fragments(empty(MAX_FRAGMENTS)), receive: [gotText()], cut: 0 },
+            ],
             [`${MAX_FRAGMENTS + 1} fragments`, over(fragments(count(MAX_FRAGMENTS + 1)))],
             [`${MAX_FRAGMENTS + 1} empty fragments`, over(fragments(empty(MAX_FRAGMENTS + 1)))],
             ['65536 fragments', over(fragments(count(65536)))],

@@ -87,11 +87,19 @@ function open(target, { read = true } = {}) {
     return socket;
 }
 
-function settled(socket, event) {
+function settled(socket, event, ms) {
     if (socket.destroyed) return Promise.resolve(false);
     return new Promise((resolve) => {
-        socket.once(event, () => resolve(true));
-        socket.once('close', () => resolve(false));
+        const end = (came) => {
+            socket.off(event, yes);
+            socket.off('close', no);
+            resolve(came);
+        };
+        const yes = () => end(true);
+        const no = () => end(false);
+        socket.once(event, yes);
+        socket.once('close', no);
+        if (ms) setTimeout(no, ms);
     });
 }
 
@@ -212,6 +220,7 @@ function numbered(encode) {
 
 const FLOODS = {
     ping: repeated({ opcode: 9, payload: '' }),
+    pong: repeated({ opcode: 10, payload: '' }),
     invalid: repeated({ payload: '1' }),
     notJson: repeated({ payload: '{"data"' }),
     fragments: repeated({ opcode: 0, fin: false, payload: 'x' }),
@@ -258,7 +267,7 @@ async function flood(target, options, begun) {
             number += count;
             sent += count;
             figures.sent += count;
-            if (!taken) await Promise.race([settled(socket, 'drain'), pause(100)]);
+            if (!taken) await settled(socket, 'drain', 100);
             else await pause(0);
             while (socket.writableLength > (1 << 20) && goOn(0, socket)) await pause(5);
         }

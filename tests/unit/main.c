@@ -30,10 +30,20 @@
     SUITE("core/base/slice", slice_tests)                                                          \
     SUITE("core/base/utf8", utf8_tests)                                                            \
     SUITE("core/base/uuid", uuid_tests)                                                            \
+    SUITE("core/net/conn", conn_tests)                                                             \
+    SUITE("core/net/loop", loop_tests)                                                             \
     SUITE("core/ws/deflate", deflate_tests)                                                        \
     SUITE("core/ws/frame", frame_tests)                                                            \
     SUITE("core/ws/handshake", handshake_tests)                                                    \
     SUITE("core/ws/session", session_tests)                                                        \
+    SUITE("core/chat/batch", batch_tests)                                                          \
+    SUITE("core/chat/client", client_tests)                                                        \
+    SUITE("core/chat/counters", counters_tests)                                                    \
+    SUITE("core/chat/envelope", envelope_tests)                                                    \
+    SUITE("core/chat/hub", hub_tests)                                                              \
+    SUITE("core/chat/message", message_tests)                                                      \
+    SUITE("core/chat/outq", outq_tests)                                                            \
+    SUITE("core/chat/room", room_tests)                                                            \
     SUITE("core/bus/backoff", backoff_tests)                                                       \
     SUITE("core/bus/bus", bus_tests)                                                               \
     SUITE("core/bus/bus_away", bus_away_tests)                                                     \
@@ -44,6 +54,8 @@
     SUITE("core/bus/redis_url", redis_url_tests)                                                   \
     SUITE("openapi/embed", embed_tests)                                                            \
     SUITE("handlers/origin", origin_tests)                                                         \
+    SUITE("handlers/request", request_tests)                                                       \
+    SUITE("handlers/routes", routes_tests)                                                         \
     SUITE("app/config", config_tests)
 
 #define DECLARE(name, tests) extern CU_TestInfo tests[];

@@ -1,11 +1,11 @@
 #include "core/chat/client.h"
 
 #include <CUnit/CUnit.h>
-#include <poll.h>
+#include <pthread.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <unistd.h>
 
 #include "core/base/clock.h"
 #include "core/base/mem.h"
@@ -158,7 +158,7 @@ static void as_many_messages_as_allowed_may_wait(void)
                 chat_release(gate);
             chat_settle(&chat);
             CU_ASSERT_EQUAL(chat_count(&chat, slow_consumers_total), slow);
-            CU_ASSERT_EQUAL(chat_count(&chat, messages_dropped_total), slow ? count : 0);
+            CU_ASSERT_EQUAL((int)chat_count(&chat, messages_dropped_total), slow ? count : 0);
             peer_attach(&peer, SLICE_NONE);
             for (int i = 0; i < count && !slow; i++)
                 CU_ASSERT_TRUE(peer_hears(&peer, "x"));
@@ -234,8 +234,8 @@ static void a_socket_that_is_full_counts_from_there(void)
     CU_ASSERT_EQUAL(opcode, WS_CLOSE);
     CU_ASSERT_EQUAL(frame.close_code, WS_CLOSE_SLOW_CONSUMER);
     chat_settle(&chat);
-    CU_ASSERT_EQUAL(chat_count(&chat, messages_delivered_total), whole);
-    CU_ASSERT_EQUAL(chat_count(&chat, messages_dropped_total), sent - whole);
+    CU_ASSERT_EQUAL((int)chat_count(&chat, messages_delivered_total), whole);
+    CU_ASSERT_EQUAL((int)chat_count(&chat, messages_dropped_total), sent - whole);
     ends_well(&chat, &peer);
 }
 
@@ -312,6 +312,138 @@ static void under_pressure_the_latest_ping_is_answered(void)
     CU_ASSERT_TRUE(pongs < 25);
     CU_ASSERT_TRUE(peer_hears(&peer, "end"));
     ends_well(&chat, &peer);
+}
+
+/* --- holding senders back --- */
+
+enum { SAID = 300, SAID_LEN = 8000 };
+
+static void *say_much(void *arg)
+{
+    static char text[SAID_LEN];
+    struct peer *peer = arg;
+    memset(text, 's', sizeof text);
+    for (int i = 0; i < SAID; i++) {
+        (void)snprintf(text, sizeof text, "%d ", i);
+        if (!peer_send(peer, WS_TEXT, slice_of(text, sizeof text)))
+            return NULL;
+    }
+    return peer;
+}
+
+struct look {
+    struct client *client;
+    bool throttled;
+};
+
+static void look(void *arg)
+{
+    struct look *seen = arg;
+    seen->throttled = seen->client->throttled;
+}
+
+static bool is_throttled(struct chat *chat, void *arg)
+{
+    struct look *seen = arg;
+    chat_run_on(chat, 0, look, seen);
+    return seen->throttled;
+}
+
+/* What it says comes back to it: it must not become a slow consumer by that. */
+static void who_does_not_read_is_not_read_from(void)
+{
+    struct chat chat;
+    struct hub_opts opts = chat_opts(1);
+    struct peer peer;
+    struct peer_frame frame;
+    pthread_t thread;
+    void *result;
+    opts.queue_messages = 16;
+    chat_start(&chat, &opts);
+    peer_join(&chat, &peer, "lobby");
+    CU_ASSERT_EQUAL_FATAL(pthread_create(&thread, NULL, say_much, &peer), 0);
+    struct look seen = {.client = peer.client};
+    CU_ASSERT_TRUE(chat_await(&chat, is_throttled, &seen));
+    CU_ASSERT_TRUE(chat_count(&chat, messages_received_total) < SAID);
+    for (int i = 0; i < SAID; i++) {
+        char expected[16];
+        int len = snprintf(expected, sizeof expected, "%d ", i);
+        CU_ASSERT_EQUAL_FATAL(peer_receive(&peer, &frame), WS_TEXT);
+        CU_ASSERT_EQUAL(frame.payload.len, SAID_LEN);
+        CU_ASSERT_EQUAL(memcmp(frame.payload.ptr, expected, (size_t)len), 0);
+    }
+    pthread_join(thread, &result);
+    CU_ASSERT_PTR_NOT_NULL(result);
+    CU_ASSERT_EQUAL(chat_count(&chat, slow_consumers_total), 0);
+    CU_ASSERT_FALSE(is_throttled(&chat, &seen));
+    ends_well(&chat, &peer);
+}
+
+static void publish_and_note_pace(struct chat *chat, struct client *client, struct slice payload)
+{
+    atomic_bool *was_paced = chat->arg;
+    chat_publish_for(chat, client, payload);
+    client_count_publish(client, client_room(client));
+    if (list_has_link(&client->paced))
+        atomic_store(was_paced, true);
+}
+
+/* A burst, beside a member that is behind or one that is not. Nothing of it is lost. */
+static void a_burst_is_held_back_only_while_a_member_is_behind(void)
+{
+    enum { BURST = 400 };
+    for (int behind = 0; behind <= 1; behind++) {
+        char text[100] = "";
+        struct chat chat;
+        struct hub_opts opts = chat_opts(1);
+        struct peer peer, member;
+        struct peer_frame frame;
+        atomic_bool was_paced = false;
+        chat_start(&chat, &opts);
+        chat.on_message = publish_and_note_pace;
+        chat.arg = &was_paced;
+        peer_join(&chat, &member, "lobby");
+        if (behind)
+            (void)fill_socket(&chat, &member);
+        peer_join(&chat, &peer, "lobby");
+        for (int i = 0; i < BURST; i++) {
+            text[0] = (char)('a' + i % 26);
+            CU_ASSERT_TRUE(peer_send(&peer, WS_TEXT, slice_of(text, sizeof text)));
+        }
+        for (int i = 0; i < BURST; i++) {
+            CU_ASSERT_EQUAL_FATAL(peer_receive(&peer, &frame), WS_TEXT);
+            CU_ASSERT_EQUAL(frame.payload.ptr[0], 'a' + i % 26);
+        }
+        CU_ASSERT_EQUAL(atomic_load(&was_paced), behind != 0);
+        CU_ASSERT_EQUAL(chat_count(&chat, slow_consumers_total), 0);
+        peer_leave(&member);
+        ends_well(&chat, &peer);
+    }
+}
+
+/* A client may be gone while it is held back. */
+static void who_is_held_back_may_leave(void)
+{
+    enum { BURST = 400 };
+    for (int politely = 0; politely <= 1; politely++) {
+        char text[100] = "";
+        struct chat chat;
+        struct hub_opts opts = chat_opts(1);
+        struct peer peer, member;
+        atomic_bool was_paced = false;
+        chat_start(&chat, &opts);
+        chat.on_message = publish_and_note_pace;
+        chat.arg = &was_paced;
+        peer_join(&chat, &member, "lobby");
+        (void)fill_socket(&chat, &member);
+        peer_join(&chat, &peer, "lobby");
+        for (int i = 0; i < BURST; i++)
+            CU_ASSERT_TRUE(peer_send(&peer, WS_TEXT, slice_of(text, sizeof text)));
+        if (politely)
+            CU_ASSERT_TRUE(peer_send_close(&peer, 1000));
+        peer_leave(&peer);
+        ends_well(&chat, &member);
+    }
 }
 
 /* --- the closing handshake --- */
@@ -845,6 +977,10 @@ CU_TestInfo client_tests[] = {
      a_slow_consumer_that_reads_in_time_gets_everything},
     {"nobody_else_waits_for_a_slow_consumer", nobody_else_waits_for_a_slow_consumer},
     {"under_pressure_the_latest_ping_is_answered", under_pressure_the_latest_ping_is_answered},
+    {"who_does_not_read_is_not_read_from", who_does_not_read_is_not_read_from},
+    {"a_burst_is_held_back_only_while_a_member_is_behind",
+     a_burst_is_held_back_only_while_a_member_is_behind},
+    {"who_is_held_back_may_leave", who_is_held_back_may_leave},
     {"the_peers_close_code_is_echoed", the_peers_close_code_is_echoed},
     {"breaking_a_rule_ends_with_its_code", breaking_a_rule_ends_with_its_code},
     {"a_flood_behind_the_close_does_not_turn_it_into_a_reset",

@@ -470,7 +470,7 @@ static void a_programs_name_has_at_most_128_bytes_and_no_controls(void)
     for (int len = ENVELOPE_FROM_MAX - 1; len <= ENVELOPE_FROM_MAX + 1; len++) {
         (void)snprintf(json, sizeof json, "{\"from\":\"%.*s\"}", len, many);
         (void)fault_of(slice_str(json), ENVELOPE_OF_PROGRAM, &envelope);
-        CU_ASSERT_EQUAL(envelope.from.len, len <= ENVELOPE_FROM_MAX ? len : 0);
+        CU_ASSERT_EQUAL((int)envelope.from.len, len <= ENVELOPE_FROM_MAX ? len : 0);
     }
     (void)fault_of(slice_str("{\"from\":\"a\\u0000\"}"), ENVELOPE_OF_PROGRAM, &envelope);
     CU_ASSERT_EQUAL(envelope.from.len, 0);

@@ -571,7 +571,7 @@ static void the_largest_rooms_are_listed(void)
         for (size_t i = 0; i < count; i++) {
             char name[ROOM_NAME_MAX + 1] = "";
             memcpy(name, out[i].name, out[i].name_len);
-            CU_ASSERT_EQUAL(out[i].members, sorted[i]);
+            CU_ASSERT_EQUAL((int)out[i].members, sorted[i]);
             CU_ASSERT_EQUAL(sizes[strtol(name + strlen("room-"), NULL, 10)], sorted[i]);
         }
     }

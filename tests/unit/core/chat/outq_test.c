@@ -141,6 +141,39 @@ static void push_at_random(struct outq *outq, struct model *model)
     batch_release(batch);
 }
 
+/* Joins the last entry when that is of the kind, unless outq_drop_unsent cut it short. */
+static void append_at_random(struct outq *outq, struct model *model)
+{
+    static const char frame[] = "0123456789";
+    enum outq_kind kind = draw(4) == 0 ? OUTQ_PONG : OUTQ_MESSAGES;
+    size_t len = 1 + draw(sizeof frame - 1);
+    struct model_frame *last = model->count != 0 ? &model->frames[model->count - 1] : NULL;
+    bool joined = outq_append(outq, slice_of(frame, len), kind);
+    CU_ASSERT_TRUE(!joined || (last != NULL && last->kind == kind));
+    if (!joined)
+        return;
+    last[1] = (struct model_frame){.kind = kind, .push = last->push, .len = (uint32_t)len};
+    memcpy(last[1].bytes, frame, len);
+    model->count++;
+}
+
+static void a_frame_joins_no_batch_that_others_hold(void)
+{
+    static const char *const frames[] = {"ab"};
+    struct batch *batch = batch_of(frames, 1);
+    struct outq outq;
+    outq_init(&outq);
+    CU_ASSERT_FALSE(outq_append(&outq, slice_str("c"), OUTQ_MESSAGES));
+    CU_ASSERT_EQUAL(outq_push(&outq, batch, 0, OUTQ_MESSAGES), ERR_OK);
+    CU_ASSERT_FALSE(outq_append(&outq, slice_str("c"), OUTQ_MESSAGES));
+    CU_ASSERT_EQUAL(outq.bytes, 2);
+    batch_release(batch);
+    CU_ASSERT_TRUE(outq_append(&outq, slice_str("c"), OUTQ_MESSAGES));
+    CU_ASSERT_EQUAL(outq.bytes, 3);
+    CU_ASSERT_EQUAL(outq.messages, 2);
+    outq_fini(&outq);
+}
+
 static void does_what_the_model_does_through_random_changes(void)
 {
     static struct model model;
@@ -150,8 +183,10 @@ static void does_what_the_model_does_through_random_changes(void)
     random_state = 4711;
     for (int step = 0; step < 20000; step++) {
         uint32_t what = draw(100);
-        if (what < 55 && model.count < 300) {
+        if (what < 40 && model.count < 300) {
             push_at_random(&outq, &model);
+        } else if (what < 55 && model.count < 300) {
+            append_at_random(&outq, &model);
         } else if (what < 98) {
             size_t sent = outq.bytes != 0 ? draw((uint32_t)outq.bytes + 1) : 0;
             if (draw(2) == 0 && sent > 20)
@@ -282,6 +317,7 @@ static void without_memory_nothing_is_queued(void)
 CU_TestInfo outq_tests[] = {
     {"does_what_the_model_does_through_random_changes",
      does_what_the_model_does_through_random_changes},
+    {"a_frame_joins_no_batch_that_others_hold", a_frame_joins_no_batch_that_others_hold},
     {"gathers_no_more_than_it_is_asked_for", gathers_no_more_than_it_is_asked_for},
     {"messages_count_until_their_last_byte", messages_count_until_their_last_byte},
     {"control_frames_count_as_bytes_only", control_frames_count_as_bytes_only},

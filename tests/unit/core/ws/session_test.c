@@ -113,7 +113,7 @@ static const struct rule plain_rules[] = {
     {"8.1 fails in a fragment", "01xceba 00x41f8", "error1007(invalid UTF-8)", 16},
     {"10.4 message too big", "81*65536 =81ff000000000001000100000000",
      "text[65536] error1009(message too big)", 0},
-    {"10.4 by its fragments", "02*65536 80*1", "error1009(message too big)", 0},
+    {"10.4 by its fragments", "02*65536 80*1", "error1009(message too big)", 65556},
     {"10.4 by a header alone", "=81ff7fffffffffffffff00000000", "error1009(message too big)", 14},
     {"10.4 exactly", "02*65535 80*1", "binary[65536]", 0},
     {"10.4 empty behind the limit", "02*65536 00'' 80''", "binary[65536]", 0},
@@ -535,6 +535,23 @@ static void sessions_share_a_pool_without_mixing(void)
     peer_fini(&peer);
 }
 
+static void nobody_finds_what_another_left_unfinished(void)
+{
+    static const char *const left[] = {"01xf09f", "41xf248cd", "=81", "=818537fa213d7f",
+                                       "02*30000"};
+    for (size_t i = 0; i < sizeof left / sizeof *left; i++) {
+        const struct deflate_params params = {.enabled = true};
+        struct peer peer;
+        peer_init(&peer, &peer_limits, true);
+        peer_feed_script(&peer, left[i]);
+        ws_session_fini(&peer.session, peer.pool);
+        ws_session_init(&peer.session, &params);
+        peer_feed_script(&peer, "81'a' c1xf248cdc9c90700");
+        CU_ASSERT_STRING_EQUAL(peer_events(&peer), "text(a) text(Hello)");
+        peer_fini(&peer);
+    }
+}
+
 static void fini_may_come_at_any_time_and_twice(void)
 {
     struct buf octets;
@@ -617,6 +634,7 @@ CU_TestInfo session_tests[] = {
     {"a_parser_is_held_only_while_something_is_under_way",
      a_parser_is_held_only_while_something_is_under_way},
     {"sessions_share_a_pool_without_mixing", sessions_share_a_pool_without_mixing},
+    {"nobody_finds_what_another_left_unfinished", nobody_finds_what_another_left_unfinished},
     {"fini_may_come_at_any_time_and_twice", fini_may_come_at_any_time_and_twice},
     {"each_lack_of_memory_ends_the_session_alone", each_lack_of_memory_ends_the_session_alone},
     {"a_lack_of_memory_in_wslay_is_reported", a_lack_of_memory_in_wslay_is_reported},
