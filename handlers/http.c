@@ -199,6 +199,7 @@ static enum MHD_Result on_request(void *arg, struct MHD_Connection *connection, 
         *request = (struct request){.service = http->opts.service,
                                     .http = http,
                                     .connection = connection,
+                                    .socket = -1,
                                     .path = url,
                                     .method = method,
                                     .version = version};

@@ -29,6 +29,7 @@ struct request {
 
     /* The upgrade's. */
     struct client *client;    /* admitted, its socket not handed over yet */
+    int socket;               /* the duplicate that will be handed over; -1: none */
     struct bus_waiter waiter; /* while the room's subscription is awaited */
     bool awaited;             /* the answer is due */
 };

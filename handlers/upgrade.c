@@ -10,7 +10,6 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "core/base/log.h"
 #include "core/chat/client.h"
 #include "core/chat/hub.h"
 #include "core/ws/handshake.h"

@@ -36,6 +36,12 @@ struct attach {
 
 /* --- beginning --- */
 
+bool client_takes_deflate(const struct deflate_params *deflate)
+{
+    /* A smaller window would need frames of its own: such a client gets plain ones. */
+    return deflate->enabled && deflate->server_window_bits == FULL_WINDOW_BITS;
+}
+
 struct client *client_try_create(struct shard *shard, const struct deflate_params *deflate)
 {
     struct client *client = mem_try_alloc(sizeof *client);
@@ -44,8 +50,7 @@ struct client *client_try_create(struct shard *shard, const struct deflate_param
     *client =
         (struct client){.shard = shard, .conn.source.fd = -1, .read_bytes = CLIENT_READ_FIRST};
     ws_session_init(&client->session, deflate);
-    /* A smaller window would need frames of its own: such a client gets plain ones. */
-    client->deflate_out = deflate->enabled && deflate->server_window_bits == FULL_WINDOW_BITS;
+    client->deflate_out = client_takes_deflate(deflate);
     outq_init(&client->outq);
     uuid_make_v7(client->id);
     return client;

@@ -91,6 +91,9 @@ struct client {
     char id[UUID_TEXT_LEN];
 };
 
+/* Whether a client with these parameters takes compressed frames: those that are shared need a full
+ * window. */
+bool client_takes_deflate(const struct deflate_params *deflate);
 /* For hub_admit: a client that is in no room yet. NULL without memory. */
 MUST_USE struct client *client_try_create(struct shard *shard,
                                           const struct deflate_params *deflate);

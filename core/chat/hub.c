@@ -24,7 +24,7 @@ struct hub {
 
     atomic_size_t connections;
     atomic_size_t slots;
-    atomic_uint next_shard;
+    atomic_uint next_loop; /* for rooms and for clients without one */
     atomic_bool draining;
 
     struct lock lock;
@@ -201,15 +201,28 @@ static void count_in(struct room *room, unsigned loop, bool deflate)
         atomic_fetch_add(&room->parts[loop].deflaters, 1);
 }
 
-static enum err enter_room(struct hub *hub, struct slice name, unsigned loop, bool deflate,
-                           struct membership *membership)
+/*
+ * The loop of a room's next member: a small room stays on one loop, so that a message wakes no
+ * other one for it; a large one is spread evenly.
+ */
+static unsigned pick_loop_locked(struct hub *hub, struct room *room) REQUIRES(hub->lock)
+{
+    if (room->total == 0)
+        room->home = atomic_fetch_add(&hub->next_loop, 1);
+    return (room->home + room->total / ROOM_MEMBERS_TOGETHER) % hub->opts.loops;
+}
+
+/* Counts a member in that is to come on `*loop`, which is chosen here. */
+static enum err enter_room(struct hub *hub, struct slice name, bool deflate,
+                           struct membership *membership, unsigned *loop)
 {
     lock_acquire(&hub->lock);
     struct room *room = find_or_make_locked(hub, name);
     bool changed = false;
     if (room != NULL) {
+        *loop = pick_loop_locked(hub, room);
         membership->room = room_retain(room);
-        count_in(room, loop, deflate);
+        count_in(room, *loop, deflate);
         hub->members++;
         changed = ++room->total == 1 && note_interest_locked(hub, room);
     }
@@ -264,23 +277,28 @@ enum err hub_admit(struct hub *hub, struct slice room_name, const struct deflate
         return ERR_CLOSED;
     if (!take_slot(hub))
         return ERR_FULL;
-    unsigned loop = atomic_fetch_add(&hub->next_shard, 1) % hub->opts.loops;
+    struct membership membership = {.room = NULL};
+    bool deflate_out = client_takes_deflate(deflate);
+    unsigned loop = 0;
+    if (room_name.ptr == NULL)
+        loop = atomic_fetch_add(&hub->next_loop, 1) % hub->opts.loops;
+    else if (enter_room(hub, room_name, deflate_out, &membership, &loop) != ERR_OK)
+        goto no_room;
     struct client *client = client_try_create(hub->shards[loop], deflate);
     if (client == NULL)
         goto no_client;
-    if (room_name.ptr != NULL &&
-        enter_room(hub, room_name, loop, client->deflate_out, &client->room) != ERR_OK)
-        goto no_room;
+    client->room = membership;
     client->global.room = room_retain(hub->global);
-    count_in(hub->global, loop, client->deflate_out);
+    count_in(hub->global, loop, deflate_out);
     atomic_fetch_add(&hub->connections, 1);
     client_join(client);
     *out = client;
     return ERR_OK;
 
-no_room:
-    mem_free(client);
 no_client:
+    if (membership.room != NULL)
+        hub_release_membership(hub, &membership, loop, deflate_out);
+no_room:
     hub_client_freed(hub);
     return ERR_NOMEM;
 }

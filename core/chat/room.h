@@ -23,7 +23,10 @@
 #include "core/base/slice.h"
 #include "core/chat/batch.h"
 
-enum { ROOM_NAME_MAX = 128 };
+enum {
+    ROOM_NAME_MAX = 128,
+    ROOM_MEMBERS_TOGETHER = 64, /* so many members on one loop before the next one gets some */
+};
 
 struct client;
 struct message;
@@ -56,6 +59,7 @@ struct room_part {
 struct room {
     atomic_uint refs;
     uint32_t total;                   /* members on all loops */
+    unsigned home;                    /* picks its first members' loop; under the hub's lock */
     bool announced;                   /* other pods are asked for this room's messages */
     atomic_bool subscribed;           /* and the subscription stands */
     atomic_uint_fast64_t pressed_ms;  /* when a member's socket was last found full; 0: never */
