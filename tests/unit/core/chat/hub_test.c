@@ -162,7 +162,13 @@ static void a_rooms_message_reaches_its_members_and_nobody_else(void)
     chat_stop(&chat);
 }
 
-enum { SENDERS = 4, MEMBERS = 7, EACH = 200 };
+/* Enough members for three loops, and senders on each of them. */
+enum {
+    MEMBERS = 2 * ROOM_MEMBERS_TOGETHER + 8,
+    SENDERS = 4,
+    SENDER_STEP = MEMBERS / SENDERS,
+    EACH = 50,
+};
 
 static void *say_numbers(void *arg)
 {
@@ -188,7 +194,7 @@ static void hears_each_number_once_in_order(struct peer *peer, const struct peer
         char *colon = NULL;
         int fd = (int)strtol(text, &colon, 10), number = (int)strtol(colon + 1, NULL, 10);
         for (int s = 0; s < SENDERS; s++)
-            if (senders[s].fd == fd && next[s]++ != number)
+            if (senders[(size_t)s * SENDER_STEP].fd == fd && next[s]++ != number)
                 CU_FAIL_FATAL("out of order");
     }
     CU_ASSERT_TRUE(peer_hears_nothing(peer));
@@ -207,7 +213,8 @@ static void what_one_sender_says_comes_once_and_in_order(void)
     for (int i = 0; i < MEMBERS; i++)
         peer_join(&chat, &peers[i], "lobby");
     for (int i = 0; i < SENDERS; i++)
-        CU_ASSERT_EQUAL_FATAL(pthread_create(&threads[i], NULL, say_numbers, &peers[i]), 0);
+        CU_ASSERT_EQUAL_FATAL(
+            pthread_create(&threads[i], NULL, say_numbers, &peers[(size_t)i * SENDER_STEP]), 0);
     for (int i = 0; i < SENDERS; i++) {
         pthread_join(threads[i], &result);
         CU_ASSERT_PTR_NOT_NULL(result);
@@ -665,6 +672,25 @@ static void a_stop_drops_who_is_left(void)
     }
 }
 
+/* The members of a small room share a loop; the one past the bound goes to the next. */
+static void a_small_room_stays_on_one_loop(void)
+{
+    struct chat chat;
+    struct hub_opts opts = chat_opts(2);
+    struct peer peers[ROOM_MEMBERS_TOGETHER + 1];
+    chat_start(&chat, &opts);
+    for (int i = 0; i <= ROOM_MEMBERS_TOGETHER; i++)
+        CU_ASSERT_EQUAL_FATAL(peer_admit(&chat, &peers[i], "lobby"), ERR_OK);
+    unsigned home = client_shard(peers[0].client)->index;
+    for (int i = 1; i < ROOM_MEMBERS_TOGETHER; i++)
+        CU_ASSERT_EQUAL(client_shard(peers[i].client)->index, home);
+    CU_ASSERT_NOT_EQUAL(client_shard(peers[ROOM_MEMBERS_TOGETHER].client)->index, home);
+    for (int i = 0; i <= ROOM_MEMBERS_TOGETHER; i++)
+        client_abandon(peers[i].client);
+    CU_ASSERT_TRUE(chat_await_empty(&chat));
+    chat_stop(&chat);
+}
+
 static void a_hub_that_never_ran_can_be_destroyed(void)
 {
     struct hub_opts opts = chat_opts(3);
@@ -700,6 +726,7 @@ CU_TestInfo hub_tests[] = {
     {"what_happens_is_counted", what_happens_is_counted},
     {"a_drain_delivers_closes_with_1001_and_waits", a_drain_delivers_closes_with_1001_and_waits},
     {"a_stop_drops_who_is_left", a_stop_drops_who_is_left},
+    {"a_small_room_stays_on_one_loop", a_small_room_stays_on_one_loop},
     {"a_hub_that_never_ran_can_be_destroyed", a_hub_that_never_ran_can_be_destroyed},
     CU_TEST_INFO_NULL,
 };
