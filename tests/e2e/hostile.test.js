@@ -313,24 +313,25 @@ describe('floods', () => {
         assert.equal(figures.bytesRead, 2 * most);
     });
 
-    it('pings of 300 peers that read none of the pongs: memory is bounded', async (t) => {
-        const pod = await serviceFor(t, { env: THREADS });
-        const company = await companyFor(t, pod);
-        await assertMemory(t, pod, 48, async () => {
-            const options = { kind: 'ping', clients: 300, together: 5000, read: false };
-            const pings = await assertUnmoved(
-                t,
-                company,
-                async () => {
+    for (const [kind, bound] of [
+        ['ping', { p50: 100, p99: 500 }],
+        ['pong', { p50: 500, p99: 1500 }],
+    ]) {
+        it(`${kind}s of 300 peers that read nothing: memory is bounded`, async (t) => {
+            const pod = await serviceFor(t, { env: THREADS });
+            const company = await companyFor(t, pod);
+            await assertMemory(t, pod, 48, async () => {
+                const options = { kind, clients: 300, together: 5000, read: false };
+                const begin = async () => {
                     const peers = attackFor(t, 'flood', pod, options);
                     await within(peers.begun, 20000, 'the flood');
                     return peers;
-                },
-                { p50: 100, p99: 500 },
-            );
-            t.diagnostic(`${(await pings.stop()).sent} pings`);
+                };
+                const { sent } = await (await assertUnmoved(t, company, begin, bound)).stop();
+                t.diagnostic(`${sent} ${kind}s`);
+            });
         });
-    });
+    }
 
     it('20,000 messages that are none: each gets its error, the connection stays', async (t) => {
         const pod = await serviceFor(t);

@@ -134,7 +134,7 @@ function assertCame(server, client, receive) {
 
 const OCTETS_ONE_BY_ONE = 600;
 
-/** Writes in pieces of `cut` bytes, each its own segment; of much, only the start octet by octet. */
+/** Writes in pieces of `cut` bytes, each a segment; of much, only the start octet by octet. */
 async function writeCut(connection, bytes, cut) {
     if (cut === 0) return void connection.write(bytes);
     const start = cut < 997 && bytes.length > OCTETS_ONE_BY_ONE ? 32 : bytes.length;

@@ -296,8 +296,9 @@ static void under_pressure_the_latest_ping_is_answered(void)
     chat_start(&chat, &opts);
     peer_join(&chat, &peer, "lobby");
     (void)fill_socket(&chat, &peer);
-    for (char i = 'a'; i <= 'z'; i++)
-        CU_ASSERT_TRUE(peer_send(&peer, WS_PING, slice_of(&i, 1)));
+    static const char letters[] = "abcdefghijklmnopqrstuvwxyz";
+    for (size_t i = 0; letters[i] != '\0'; i++)
+        CU_ASSERT_TRUE(peer_send(&peer, WS_PING, slice_of(&letters[i], 1)));
     chat_settle(&chat);
     CU_ASSERT_TRUE(peer_say(&peer, "end"));
     chat_settle(&chat);

@@ -20,12 +20,12 @@ enum {
  */
 static _Thread_local bool wslay_starved;
 
-int wslay_frame_context_init(wslay_frame_context_ptr *context,
+int wslay_frame_context_init(wslay_frame_context_ptr *ctx,
                              const struct wslay_frame_callbacks *callbacks, void *user_data)
 {
     int (*real)(wslay_frame_context_ptr *, const struct wslay_frame_callbacks *, void *) = NULL;
     *(void **)&real = dlsym(RTLD_NEXT, "wslay_frame_context_init");
-    return wslay_starved ? WSLAY_ERR_NOMEM : real(context, callbacks, user_data);
+    return wslay_starved ? WSLAY_ERR_NOMEM : real(ctx, callbacks, user_data);
 }
 
 /* One rule: what is fed and what has to be heard. */
