@@ -5,6 +5,7 @@ BUILD := build
 VARIANT ?= release
 OUT := $(if $(filter release,$(VARIANT)),$(BUILD),$(BUILD)/$(VARIANT))
 SECONDS ?= 60
+MINUTES ?= 10
 
 CPPFLAGS += -D_GNU_SOURCE -I.
 WARNINGS := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wvla -Wformat=2
@@ -30,7 +31,7 @@ UNIT_OBJECTS := $(UNIT_SOURCES:%.c=$(OUT)/obj/%.o)
 
 .DELETE_ON_ERROR:
 .SECONDARY:
-.PHONY: all ws-echo run test unit replay e2e asan tsan fuzz bench lint format check-format check \
+.PHONY: all ws-echo run test unit replay e2e asan tsan fuzz soak bench lint format check-format check \
 	clean help deps deps-test
 
 all: $(OUT)/chat-api ## build build/chat-api
@@ -72,6 +73,9 @@ deps-test: ; @sh tests/support/deps.sh test
 
 bench: all ## fan-out, memory and connection figures, beside the bare system calls
 	sh tests/bench/run.sh
+
+soak: all ## churn of clients, rooms and Redis for MINUTES (10): memory, descriptors, threads come back
+	CHAT_API_BIN=$(OUT)/chat-api node tests/bench/soak.js $(MINUTES)
 
 # --- programs ---
 
