@@ -170,6 +170,10 @@ static enum err start(struct app *app)
         err = start_http(app);
     if (err != ERR_OK)
         return err;
+    if (app->config->ws_ping_interval_ms >= app->config->ws_pong_timeout_ms)
+        log_warn("config:no_ping", log_str("reason", "WS_PING_INTERVAL is not below "
+                                                     "WS_PONG_TIMEOUT: silent clients are closed "
+                                                     "without a ping"));
     atomic_store(&app->service.starting, false);
     log_info("server:listening", log_str("host", app->config->host),
              log_uint("port", http_port(app->http)), log_str("pod", app->config->pod_id),

@@ -65,7 +65,7 @@ static void publish(struct service *service, struct client *client, const struct
     } else {
         if (room != NULL) {
             hub_publish(service->hub, room, message, &shard->compressor);
-            client_count_publish(client, room);
+            client_count_publish(client, room, shard->scratch.len);
         }
         if (service->bus != NULL)
             bus_publish(service->bus, name, message->plain, message->payload_at);

@@ -87,7 +87,8 @@ static void lose(struct redis_link *link, const char *why, bool refused)
     uint64_t now_ms = clock_monotonic_ms();
     bool was_up = link->state == REDIS_LINK_UP;
     bool was_steady = was_up && now_ms - link->up_ms >= STEADY_MS;
-    if (log_pause_is_over(&link->log_pause))
+    /* The loss of a connection that stood is always told; attempts that fail, now and then. */
+    if (log_pause_is_over(&link->log_pause) || was_up)
         log_warn("redis:away", log_str("connection", link->opts.name), log_str("reason", why),
                  log_bool("refused", refused));
     drop_socket(link);

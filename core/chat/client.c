@@ -428,7 +428,7 @@ void client_reply(struct client *client, struct slice json)
 
 /* --- the pace of senders --- */
 
-void client_count_publish(struct client *client, const struct room *room)
+void client_count_publish(struct client *client, const struct room *room, size_t bytes)
 {
     struct shard *shard = client->shard;
     uint64_t now_ms = loop_now_ms(shard->loop), now_us = now_ms * 1000;
@@ -439,6 +439,7 @@ void client_count_publish(struct client *client, const struct room *room)
         client->pace_us = now_us;
     uint64_t critical_ms = atomic_load_explicit(&room->critical_ms, memory_order_relaxed);
     bool critical = critical_ms != 0 && now_ms <= critical_ms + CLIENT_PACE_AFTER_MS;
+    client->pace_us += bytes / CLIENT_PACE_BYTES_PER_US;
     client->pace_us += critical ? CLIENT_PACE_CRITICAL_MS * 1000 : 1000 / CLIENT_PACE_PER_MS;
     if (client->pace_us - now_us <= CLIENT_PACE_BURST * 1000 / CLIENT_PACE_PER_MS)
         return;
@@ -468,9 +469,7 @@ static void on_message(void *arg, enum ws_opcode opcode, struct slice payload)
 
 static void on_ping(void *arg, struct slice payload)
 {
-    struct client *client = arg;
-    client->read_pings++;
-    send_control(client, WS_PONG, payload, OUTQ_PONG);
+    send_control(arg, WS_PONG, payload, OUTQ_PONG);
 }
 
 static void on_close(void *arg, unsigned code, struct slice reason)
@@ -511,13 +510,13 @@ static void judge_progress(struct client *client)
     }
 }
 
-/* Aims at CLIENT_READ_MESSAGES in a read, pings among them. */
+/* Aims at CLIENT_READ_FRAMES in a read: a flood of tiny ones, of whatever kind, gets its share of a
+ * turn and no more. */
 static void adapt_reading(struct client *client, size_t got)
 {
-    unsigned count = (unsigned)client->read_messages + client->read_pings;
-    if (count > CLIENT_READ_MESSAGES && client->read_bytes > CLIENT_READ_MIN)
+    if (client->read_frames > CLIENT_READ_FRAMES && client->read_bytes > CLIENT_READ_MIN)
         client->read_bytes /= 2;
-    else if (count < CLIENT_READ_MESSAGES / 2 && got >= client->read_bytes &&
+    else if (client->read_frames < CLIENT_READ_FRAMES / 2 && got >= client->read_bytes &&
              client->read_bytes < CLIENT_READ_MAX)
         client->read_bytes *= 2;
 }
@@ -532,18 +531,19 @@ static void feed(struct client *client, struct slice bytes)
         client->heard_ms = loop_now_ms(shard->loop);
         list_move_back(&shard->quiet, &client->timer);
     }
-    client->read_messages = client->read_pings = 0;
+    uint32_t frames = client->session.frames;
+    client->read_messages = 0;
     ws_session_feed(&client->session, shard->pool, client, bytes);
+    client->read_frames = (uint16_t)(client->session.frames - frames);
     adapt_reading(client, bytes.len);
     if (client->state == CLIENT_OPEN)
         judge_progress(client);
 }
 
-/* A read that brought no whole message, and more is to come: there is nothing to be fair about. */
+/* A read that brought no whole frame, and more is to come: there is nothing to be fair about. */
 static bool is_in_long_message(const struct client *client)
 {
-    return client->read_messages == 0 && client->read_pings == 0 &&
-           ws_session_is_midway(&client->session);
+    return client->read_frames == 0 && ws_session_is_midway(&client->session);
 }
 
 void client_on_events(struct client *client, uint32_t events)

@@ -34,15 +34,16 @@ struct shard;
 
 enum {
     CLIENT_PACE_PER_MS = 4,
-    CLIENT_PACE_BURST = 32,    /* messages at once */
-    CLIENT_PACE_AFTER_MS = 50, /* for so long a room stays pressed */
+    CLIENT_PACE_BYTES_PER_US = 16, /* and no more of their bytes */
+    CLIENT_PACE_BURST = 32,        /* messages at once */
+    CLIENT_PACE_AFTER_MS = 50,     /* for so long a room stays pressed */
     /* A member that fell behind only just, and is about to be given up, slows senders down further:
      * one message in so many milliseconds. Only for so long: who stalls for good slows nobody. */
     CLIENT_PACE_CRITICAL_MS = 5,
     CLIENT_PACE_GRACE_MS = 200,
-    /* Of one client a turn reads so many bytes that about CLIENT_READ_MESSAGES come of it: what a
+    /* Of one client a turn reads so many bytes that about CLIENT_READ_FRAMES come of it: what a
      * burst brings is written to those who get it before more is read. */
-    CLIENT_READ_MESSAGES = 64,
+    CLIENT_READ_FRAMES = 64,
     CLIENT_READ_PRESSED = 512, /* from one who does not take what it is sent */
     CLIENT_READ_MIN = 1024,
     CLIENT_READ_FIRST = 4096,
@@ -78,7 +79,7 @@ struct client {
     uint16_t close_code;
     uint16_t read_bytes;    /* to read at once, at a boundary */
     uint16_t read_messages; /* that became whole in this read */
-    uint16_t read_pings;    /* that came in it */
+    uint16_t read_frames;   /* of all kinds, likewise */
     uint8_t state;          /* enum client_state */
     uint8_t dirty_parts;    /* it is in so many (2: or more) of the turn's dirty parts */
     uint16_t tasks;         /* of it in the mailbox: it must not be freed before they ran */
@@ -122,10 +123,10 @@ void client_send(struct client *client, enum ws_opcode opcode, struct slice payl
 
 /*
  * The client published to this room. While somebody there cannot keep up, each sender is held to
- * CLIENT_PACE_PER_MS messages a millisecond, so that a burst does not make slow consumers of
- * members who do read; nobody whose pace is below that waits.
+ * CLIENT_PACE_PER_MS messages a millisecond and CLIENT_PACE_BYTES_PER_US, so that a burst does not
+ * make slow consumers of members who do read; nobody whose pace is below that waits.
  */
-void client_count_publish(struct client *client, const struct room *room);
+void client_count_publish(struct client *client, const struct room *room, size_t bytes);
 
 /*
  * Ends the client: what waits for it goes out, then a Close with this code and reason (a constant,

@@ -161,8 +161,10 @@ static const struct ws_breach *take_payload(struct feed *feed)
         return &refused;
     const struct ws_breach *breach =
         ws_header_is_control(&parser->header) ? take_control(feed, piece) : take_data(feed, piece);
-    if (breach == NULL && parser->payload_left == 0)
+    if (breach == NULL && parser->payload_left == 0) {
         ws_parser_end_frame(parser);
+        feed->session->frames++;
+    }
     return breach;
 }
 

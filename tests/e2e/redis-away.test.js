@@ -288,8 +288,8 @@ describe('Redis away', { concurrency: true }, () => {
             for (let i = 0; i < 200; i++) {
                 const begin = Date.now();
                 one.sendJson({ data: i });
-                assert.equal((await one.nextJson(1000)).data, i);
-                assert.equal((await two.nextJson(1000)).data, i);
+                assert.equal((await one.nextJson(3000)).data, i);
+                assert.equal((await two.nextJson(3000)).data, i);
                 assert.ok(Date.now() - begin < 2000);
             }
             const late = await clientFor(t, pod, { room: 'hang' });

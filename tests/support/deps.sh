@@ -38,6 +38,10 @@ command -v npm >/dev/null || missing="$missing npm"
 as_root=
 if [ "$(id -u)" != 0 ]; then
     as_root=sudo
+    if ! command -v sudo >/dev/null; then
+        echo "There is no sudo here. As root: apt-get install$missing" >&2
+        exit 1
+    fi
 fi
 echo "Installing packages:$missing"
 $as_root apt-get update -qq

@@ -9,7 +9,8 @@ import { startService } from '../../support/service.js';
 import { connect } from '../../support/websocket.js';
 import { connected, delivered, join, messageOf, say, startBrowser, windowFor } from './browser.js';
 
-const SOCKET_LOST = /WebSocket connection to .* failed/;
+// Whatever the page asks for while nothing listens: its socket, perhaps its icon.
+const SERVICE_GONE = /WebSocket connection to .* failed|net::ERR_CONNECTION_REFUSED/;
 
 describe('the chat page', () => {
     let browser;
@@ -139,14 +140,16 @@ describe('the chat page', () => {
         it('comes back after the service restarted, and sends what waited', async (test) => {
             const env = { PORT: String(await freePort()) };
             const first = await startService({ env });
-            const page = await windowFor(test, browser, first, { accepted: SOCKET_LOST });
+            let second;
+            // Before the window's own hook, which fails the test and with it all later hooks.
+            test.after(() => second?.stop());
+            const page = await windowFor(test, browser, first, { accepted: SERVICE_GONE });
             await join(page, 'Ada', 'phoenix');
             await first.stop();
             await page.getByRole('status').getByText('Reconnecting').waitFor();
             await say(page, 'written meanwhile');
             await messageOf(page, 'written meanwhile').getByText('Waits for the connection').waitFor();
-            const second = await startService({ env });
-            test.after(() => second.stop());
+            second = await startService({ env });
             await connected(page);
             await delivered(page, 'written meanwhile');
         });
