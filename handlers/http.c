@@ -58,11 +58,16 @@ struct http_conn {
  * descriptor cannot be closed, for its removal from the list comes before that. */
 static void shut_down_locked(struct http_conn *conn)
 {
-    /* What such a peer did not take must not stay in the kernel once the socket is closed. */
-    struct linger linger = {.l_onoff = 1, .l_linger = 0};
     list_remove(&conn->link);
-    setsockopt(conn->fd, SOL_SOCKET, SO_LINGER, &linger, sizeof linger);
     shutdown(conn->fd, SHUT_RDWR);
+}
+
+/* The same with a reset: what such a peer did not take must not stay in the kernel. */
+static void throw_out_locked(struct http_conn *conn)
+{
+    struct linger linger = {.l_onoff = 1, .l_linger = 0};
+    setsockopt(conn->fd, SOL_SOCKET, SO_LINGER, &linger, sizeof linger);
+    shut_down_locked(conn);
 }
 
 static void enter_locked(struct list *list, struct http_conn *conn)
@@ -142,7 +147,7 @@ static void begin_connection(struct http *http, struct MHD_Connection *connectio
     http->connections++;
     struct http_conn *oldest = oldest_locked(http);
     if (oldest != NULL && http->connections + RESERVED_CONNECTIONS > http->opts.connections_max)
-        shut_down_locked(oldest);
+        throw_out_locked(oldest);
     enter_locked(&http->waiting, conn);
     lock_release(&http->lock);
 }
