@@ -13,6 +13,7 @@
 #include "core/base/err.h"
 #include "core/base/slice.h"
 #include "core/bus/bus.h"
+#include "core/ws/handshake.h"
 
 struct client;
 struct http;
@@ -31,7 +32,8 @@ struct request {
     struct client *client;    /* admitted, its socket not handed over yet */
     int socket;               /* the duplicate that will be handed over; -1: none */
     struct bus_waiter waiter; /* while the room's subscription is awaited */
-    bool awaited;             /* the answer is due */
+    char extensions[HANDSHAKE_EXTENSIONS_SIZE]; /* agreed on when it was admitted */
+    bool awaited;                               /* the answer is due */
 };
 
 /* The header's value, fields of the same name joined with ", " into `scratch` (which is cleared);

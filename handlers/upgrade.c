@@ -217,36 +217,33 @@ static void on_upgraded(void *arg, struct MHD_Connection *connection, void *conn
     MHD_upgrade_action(handle, MHD_UPGRADE_ACTION_CLOSE);
 }
 
-static void negotiate(const struct request *request, struct deflate_params *deflate,
-                      char extensions[HANDSHAKE_EXTENSIONS_SIZE])
+static void negotiate(struct request *request, struct deflate_params *deflate)
 {
     struct buf scratch;
     *deflate = (struct deflate_params){0};
-    extensions[0] = '\0';
+    request->extensions[0] = '\0';
     if (!request->service->compression)
         return;
     buf_init(&scratch, HEADER_MAX);
     struct slice offers = request_header(request, "Sec-WebSocket-Extensions", &scratch);
     if (offers.ptr != NULL)
-        handshake_negotiate_deflate(offers, deflate, extensions);
+        handshake_negotiate_deflate(offers, deflate, request->extensions);
     buf_fini(&scratch);
 }
 
 static enum MHD_Result answer_101(struct request *request)
 {
-    char accept[HANDSHAKE_ACCEPT_SIZE], extensions[HANDSHAKE_EXTENSIONS_SIZE];
-    struct deflate_params deflate;
+    char accept[HANDSHAKE_ACCEPT_SIZE];
     const char *key =
         MHD_lookup_connection_value(request->connection, MHD_HEADER_KIND, "Sec-WebSocket-Key");
     struct MHD_Response *response = MHD_create_response_for_upgrade(on_upgraded, NULL);
     if (response == NULL)
         return MHD_NO;
     handshake_accept(slice_str(key), accept);
-    negotiate(request, &deflate, extensions);
     MHD_add_response_header(response, MHD_HTTP_HEADER_UPGRADE, "websocket");
     MHD_add_response_header(response, "Sec-WebSocket-Accept", accept);
-    if (extensions[0] != '\0')
-        MHD_add_response_header(response, "Sec-WebSocket-Extensions", extensions);
+    if (request->extensions[0] != '\0')
+        MHD_add_response_header(response, "Sec-WebSocket-Extensions", request->extensions);
     enum MHD_Result result =
         MHD_queue_response(request->connection, MHD_HTTP_SWITCHING_PROTOCOLS, response);
     MHD_destroy_response(response);
@@ -280,9 +277,8 @@ static enum err take_socket(struct request *request)
 
 static enum MHD_Result admit(struct request *request, const struct named_room *room)
 {
-    char extensions[HANDSHAKE_EXTENSIONS_SIZE];
     struct deflate_params deflate;
-    negotiate(request, &deflate, extensions);
+    negotiate(request, &deflate);
     enum err err = hub_admit(request->service->hub, room->name, &deflate, &request->client);
     if (err == ERR_OK)
         err = take_socket(request);

@@ -148,11 +148,6 @@ struct shard *client_shard(const struct client *client)
     return client->shard;
 }
 
-struct hub *client_hub(const struct client *client)
-{
-    return client->shard->hub;
-}
-
 struct room *client_room(const struct client *client)
 {
     return client->room.room;
@@ -386,8 +381,7 @@ static void queue_taken(struct client *client, struct membership *membership)
     if (membership->room == NULL)
         return;
     struct room_part *part = &membership->room->parts[client->shard->index];
-    bool compressed = client->deflate_out && part->deflated != NULL;
-    struct batch *batch = compressed ? part->deflated : part->plain;
+    struct batch *batch = room_part_batch(part, client->deflate_out);
     if (batch == NULL)
         return;
     client_deliver_rest(client, batch, membership->taken_of == batch ? membership->taken : 0);
@@ -577,13 +571,21 @@ static void run_close(struct loop_task *task, struct loop *loop)
     list_move_back(&client->shard->leave, &client->leave);
 }
 
-void client_close(struct client *client, unsigned code, const char *reason)
+/* Notes why the client ends; false when that is settled already. */
+static bool note_end(struct client *client, unsigned code, const char *reason)
 {
     if (client->close_reason != NULL)
-        return;
+        return false;
     client->close_code = (uint16_t)code;
     client->close_reason = reason;
     ws_session_ignore_data(&client->session);
+    return true;
+}
+
+void client_close(struct client *client, unsigned code, const char *reason)
+{
+    if (!note_end(client, code, reason))
+        return;
     client->task = (struct loop_task){.run = run_close};
     client->tasks++;
     loop_post(client->shard->loop, &client->task);
@@ -591,12 +593,8 @@ void client_close(struct client *client, unsigned code, const char *reason)
 
 void client_end(struct client *client, unsigned code, const char *reason)
 {
-    if (client->close_reason != NULL)
-        return;
-    client->close_code = (uint16_t)code;
-    client->close_reason = reason;
-    ws_session_ignore_data(&client->session);
-    list_move_back(&client->shard->leave, &client->leave);
+    if (note_end(client, code, reason))
+        list_move_back(&client->shard->leave, &client->leave);
 }
 
 void client_drop(struct client *client)

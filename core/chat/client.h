@@ -29,7 +29,6 @@
 #include "core/net/conn.h"
 #include "core/ws/session.h"
 
-struct hub;
 struct shard;
 
 enum {
@@ -109,7 +108,6 @@ void client_abandon(struct client *client);
 
 struct slice client_id(const struct client *client);
 struct shard *client_shard(const struct client *client);
-struct hub *client_hub(const struct client *client);
 
 /* The client's own room, NULL when it has none. Not counted for the caller. */
 struct room *client_room(const struct client *client);

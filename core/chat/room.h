@@ -87,6 +87,12 @@ MUST_USE enum err room_part_add(struct room_part *part, struct client *client,
  * walked. */
 void room_part_remove(struct room_part *part, struct membership *membership);
 
+/* The turn's batch for members with or without permessage-deflate; NULL: nothing yet. */
+static inline struct batch *room_part_batch(const struct room_part *part, bool deflate)
+{
+    return deflate && part->deflated != NULL ? part->deflated : part->plain;
+}
+
 /*
  * Adds the message to the batches that the part's members need. ERR_FULL: what is there must be
  * sent first; ERR_NOMEM: the message is lost for this part. The part's loop.

@@ -95,13 +95,12 @@ static void flush_part(struct shard *shard, struct room_part *part, bool several
     list_remove(&part->dirty);
     for (uint32_t i = 0; i < part->count; i++) {
         struct client *client = part->members[i].client;
-        bool compressed = client->deflate_out && part->deflated != NULL;
-        struct batch *batch = compressed ? part->deflated : part->plain;
+        struct batch *batch = room_part_batch(part, client->deflate_out);
         struct membership *membership = part->members[i].membership;
         if (membership->taken_of == batch)
             client_deliver_rest(client, batch, membership->taken);
         else if (client_deliver(client, batch, is_in_several(shard, client, several)))
-            compressed ? deflated.members++ : plain.members++;
+            batch == part->plain ? plain.members++ : deflated.members++;
         membership->taken_of = NULL;
         pressed |= client_is_pressed(client);
         critical |= client_is_critical(client);
