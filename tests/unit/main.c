@@ -103,6 +103,16 @@ static bool register_chosen(char **names, int count)
     return true;
 }
 
+/* Once more at the end: the logs of the code under test may have pushed them far up. */
+static void print_failures(void)
+{
+    for (const CU_FailureRecord *failure = CU_get_failure_list(); failure != NULL;
+         failure = failure->pNext)
+        printf("failed: %s: %s (%s:%u: %s)\n", failure->pSuite ? failure->pSuite->pName : "-",
+               failure->pTest ? failure->pTest->pName : "-", failure->strFileName,
+               failure->uiLineNumber, failure->strCondition);
+}
+
 int main(int argc, char **argv)
 {
     bool verbose = argc > 1 && strcmp(argv[1], "-v") == 0;
@@ -119,6 +129,7 @@ int main(int argc, char **argv)
         CU_ErrorCode result = CU_basic_run_tests();
         status = result == CUE_SUCCESS && CU_get_number_of_failure_records() == 0 ? EXIT_SUCCESS
                                                                                   : EXIT_FAILURE;
+        print_failures();
     }
     CU_cleanup_registry();
     return status;
