@@ -20,6 +20,7 @@
 #include "core/base/lock.h"
 #include "core/base/mem.h"
 #include "core/net/conn.h"
+#include "core/ws/handshake.h"
 #include "handlers/reply.h"
 #include "handlers/request.h"
 #include "handlers/routes.h"
@@ -308,6 +309,7 @@ enum err http_create(const struct http_opts *opts, struct http **out, const char
     lock_init(&http->lock);
     list_init(&http->waiting);
     list_init(&http->answering);
+    handshake_prepare();
     http->daemon = MHD_start_daemon(
         MHD_USE_EPOLL_INTERNAL_THREAD | MHD_USE_ITC | MHD_ALLOW_UPGRADE | MHD_ALLOW_SUSPEND_RESUME,
         0, NULL, NULL, on_request, http, MHD_OPTION_LISTEN_SOCKET, fd, MHD_OPTION_CONNECTION_LIMIT,

@@ -90,6 +90,13 @@ void handshake_accept(struct slice key, char out[HANDSHAKE_ACCEPT_SIZE])
     EVP_EncodeBlock((unsigned char *)out, digest, sizeof digest);
 }
 
+void handshake_prepare(void)
+{
+    static const char key[] = "dGhlIHNhbXBsZSBub25jZQ==";
+    char accept[HANDSHAKE_ACCEPT_SIZE];
+    handshake_accept(slice_str(key), accept);
+}
+
 /* --- permessage-deflate (RFC 7692 7.1) --- */
 
 enum {

@@ -35,6 +35,10 @@ struct handshake_request {
 
 enum handshake_result handshake_check(const struct handshake_request *request);
 
+/* libcrypto reads its configuration and loads itself at its first digest, which takes a millisecond
+ * and 2 MB: at the start, not in the first client's handshake. */
+void handshake_prepare(void);
+
 /* Sec-WebSocket-Accept of a key that handshake_check took (RFC 6455 4.2.2 step 5.4). */
 void handshake_accept(struct slice key, char out[HANDSHAKE_ACCEPT_SIZE]);
 

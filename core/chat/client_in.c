@@ -1,0 +1,152 @@
+/*
+ * What comes in: how much is read at once, what the session made of it, and the pace of senders.
+ */
+#include "core/chat/client_io.h"
+
+#include <sys/epoll.h>
+
+#include "core/chat/client.h"
+#include "core/chat/hub.h"
+#include "core/chat/shard.h"
+#include "core/ws/frame.h"
+
+/* --- the pace of senders --- */
+
+void client_count_publish(struct client *client, const struct room *room, size_t bytes)
+{
+    struct shard *shard = client->shard;
+    uint64_t now_ms = loop_now_ms(shard->loop), now_us = now_ms * 1000;
+    uint64_t pressed_ms = atomic_load_explicit(&room->pressed_ms, memory_order_relaxed);
+    if (pressed_ms == 0 || now_ms > pressed_ms + CLIENT_PACE_AFTER_MS)
+        return;
+    if (client->pace_us < now_us)
+        client->pace_us = now_us;
+    uint64_t critical_ms = atomic_load_explicit(&room->critical_ms, memory_order_relaxed);
+    bool critical = critical_ms != 0 && now_ms <= critical_ms + CLIENT_PACE_AFTER_MS;
+    client->pace_us += bytes / CLIENT_PACE_BYTES_PER_US;
+    client->pace_us += critical ? CLIENT_PACE_CRITICAL_MS * 1000 : 1000 / CLIENT_PACE_PER_MS;
+    if (client->pace_us - now_us <= CLIENT_PACE_BURST * 1000 / CLIENT_PACE_PER_MS)
+        return;
+    if (client->state == CLIENT_OPEN && !list_has_link(&client->paced)) {
+        list_push_back(&shard->paced, &client->paced);
+        client_update_reading(client);
+    }
+}
+
+void client_unpace(struct client *client)
+{
+    list_remove(&client->paced);
+    if (client->state == CLIENT_OPEN)
+        client_update_reading(client);
+}
+
+/* --- in --- */
+
+static void on_message(void *arg, enum ws_opcode opcode, struct slice payload)
+{
+    struct client *client = arg;
+    const struct hub_opts *opts = hub_opts(client->shard->hub);
+    client->read_messages++;
+    counter_add(&client->shard->counters.messages_received_total, 1);
+    opts->on_message(opts->arg, client, opcode, payload);
+}
+
+static void on_ping(void *arg, struct slice payload)
+{
+    client_send_control(arg, WS_PONG, payload, OUTQ_PONG);
+}
+
+static void on_close(void *arg, unsigned code, struct slice reason)
+{
+    struct client *client = arg;
+    (void)reason;
+    client->close_received = true;
+    if (client->close_sent)
+        client_schedule_flush(client);
+    else
+        client_close(client, code, "");
+}
+
+static void on_error(void *arg, unsigned code, const char *reason)
+{
+    struct client *client = arg;
+    /* What follows cannot be understood, the peer's Close neither: ours is the last word. */
+    client->close_received = true;
+    counter_add(&client->shard->counters.protocol_errors_total, 1);
+    if (client->close_sent)
+        client_schedule_flush(client);
+    else
+        client_close(client, code, reason);
+}
+
+const struct ws_handlers client_ws_handlers = {
+    .on_message = on_message, .on_ping = on_ping, .on_close = on_close, .on_error = on_error};
+
+/* A message that has begun must be whole in time; each whole one starts the clock anew. */
+static void judge_progress(struct client *client)
+{
+    struct shard *shard = client->shard;
+    if (!ws_session_is_midway(&client->session)) {
+        list_remove(&client->midway);
+    } else if (client->read_messages != 0 || !list_has_link(&client->midway)) {
+        client->midway_since_ms = loop_now_ms(shard->loop);
+        list_move_back(&shard->midway, &client->midway);
+    }
+}
+
+/* Aims at CLIENT_READ_FRAMES in a read: a flood of tiny ones, of whatever kind, gets its share of a
+ * turn and no more. */
+static void adapt_reading(struct client *client, size_t got)
+{
+    if (client->read_frames > CLIENT_READ_FRAMES && client->read_bytes > CLIENT_READ_MIN)
+        client->read_bytes /= 2;
+    else if (client->read_frames < CLIENT_READ_FRAMES / 2 && got >= client->read_bytes &&
+             client->read_bytes < CLIENT_READ_MAX)
+        client->read_bytes *= 2;
+}
+
+void client_feed(struct client *client, struct slice bytes)
+{
+    struct shard *shard = client->shard;
+    counter_add(&shard->counters.bytes_received_total, bytes.len);
+    if (client->state == CLIENT_FINISHING)
+        return;
+    if (client->state == CLIENT_OPEN && !client->left) {
+        client->heard_ms = loop_now_ms(shard->loop);
+        list_move_back(&shard->quiet, &client->timer);
+    }
+    uint32_t frames = client->session.frames;
+    client->read_messages = 0;
+    ws_session_feed(&client->session, shard->pool, client, bytes);
+    client->read_frames = (uint16_t)(client->session.frames - frames);
+    adapt_reading(client, bytes.len);
+    if (client->state == CLIENT_OPEN)
+        judge_progress(client);
+}
+
+/* A read that brought no whole frame, and more is to come: there is nothing to be fair about. */
+static bool is_in_long_message(const struct client *client)
+{
+    return client->read_frames == 0 && ws_session_is_midway(&client->session);
+}
+
+void client_on_events(struct client *client, uint32_t events)
+{
+    struct shard *shard = client->shard;
+    size_t got;
+    if (client->state == CLIENT_GONE)
+        return;
+    if ((events & EPOLLOUT) != 0)
+        client_schedule_flush(client);
+    if ((events & (EPOLLIN | EPOLLHUP | EPOLLERR)) == 0)
+        return;
+    size_t size = is_in_long_message(client) ? SHARD_READ_BYTES : client->read_bytes;
+    /* What comes of one read must not take all the room that its queue has left. */
+    if (client_is_pressed(client))
+        size = CLIENT_READ_PRESSED;
+    enum err err = conn_read(&client->conn, shard->read_buffer, size, &got);
+    if (err == ERR_OK)
+        client_feed(client, slice_of(shard->read_buffer, got));
+    else if (err != ERR_AGAIN)
+        client_drop(client);
+}

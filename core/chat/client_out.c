@@ -1,0 +1,276 @@
+/*
+ * What goes out: straight to the socket when nothing waits, into the queue otherwise, and the rules
+ * for what may wait.
+ */
+#include "core/chat/client_io.h"
+
+#include <assert.h>
+#include <sys/epoll.h>
+
+#include "core/base/mem.h"
+#include "core/chat/client.h"
+#include "core/chat/hub.h"
+#include "core/chat/shard.h"
+#include "core/ws/frame.h"
+
+/* A message for one client that waits for its turn in the mailbox. */
+struct reply {
+    struct loop_task task;
+    struct client *client;
+    size_t len;
+    char frame[];
+};
+
+/* --- out --- */
+
+/* Notes whether the socket is full, and asks to hear when it has room again. */
+static void set_pressed(struct client *client, bool pressed)
+{
+    struct loop *loop = client->shard->loop;
+    if (pressed && !client_is_pressed(client))
+        client->pressed_ms = loop_now_ms(loop);
+    conn_want_write(&client->conn, loop, pressed);
+}
+
+static bool is_over_bounds(const struct client *client)
+{
+    const struct hub_opts *opts = hub_opts(client->shard->hub);
+    return client->outq.messages > opts->queue_messages || client->outq.bytes > opts->queue_bytes;
+}
+
+static void end_slow(struct client *client)
+{
+    if (client->close_reason != NULL)
+        return;
+    counter_add(&client->shard->counters.slow_consumers_total, 1);
+    client_end(client, WS_CLOSE_SLOW_CONSUMER, "slow consumer");
+}
+
+void client_schedule_flush(struct client *client)
+{
+    if (client->state != CLIENT_ADMITTED && client->state != CLIENT_GONE)
+        list_move_back(&client->shard->flush, &client->flush);
+}
+
+static void press_back(struct client *client);
+
+/* Something was added to the queue. What is within the bounds is written at the end of the
+ * turn, or when the socket has room again; past them the socket is asked at once, and the bounds
+ * are judged by what it left. */
+static void judge_queue(struct client *client)
+{
+    if (!is_over_bounds(client)) {
+        if (client_is_pressed(client))
+            press_back(client);
+        else
+            client_schedule_flush(client);
+    } else if (client->state == CLIENT_ADMITTED) {
+        end_slow(client);
+    } else {
+        client_flush(client);
+    }
+}
+
+static void enqueue(struct client *client, struct batch *batch, uint32_t offset,
+                    enum outq_kind kind)
+{
+    if (outq_push(&client->outq, batch, offset, kind) != ERR_OK) {
+        counter_add(&client->shard->counters.messages_dropped_total,
+                    batch_messages_from(batch, offset));
+        client_drop(client);
+        return;
+    }
+    judge_queue(client);
+}
+
+bool client_deliver(struct client *client, struct batch *batch, bool queue_only)
+{
+    size_t sent;
+    if (client->close_sent || client->state == CLIENT_GONE)
+        return false;
+    if (queue_only || client->state == CLIENT_ADMITTED || !outq_is_empty(&client->outq)) {
+        enqueue(client, batch, 0, OUTQ_MESSAGES);
+        return false;
+    }
+    if (conn_write(&client->conn, batch->bytes, batch->len, &sent) != ERR_OK) {
+        client_drop(client);
+        return false;
+    }
+    if (sent == batch->len)
+        return true;
+    struct counters *counters = &client->shard->counters;
+    uint32_t waiting = batch_messages_from(batch, (uint32_t)sent);
+    counter_add(&counters->messages_delivered_total, batch->count - waiting);
+    counter_add(&counters->bytes_sent_total, sent);
+    set_pressed(client, true);
+    enqueue(client, batch, (uint32_t)sent, OUTQ_MESSAGES);
+    return false;
+}
+
+void client_deliver_rest(struct client *client, struct batch *batch, uint32_t offset)
+{
+    if (!client->close_sent && client->state != CLIENT_GONE && offset < batch->len)
+        enqueue(client, batch, offset, OUTQ_MESSAGES);
+}
+
+/* Sends FIN once both Closes are through; the peer's FIN is then awaited, so that nothing that it
+ * still sends turns our Close into a reset. */
+static void finish_if_closed(struct client *client)
+{
+    if (client->state != CLIENT_CLOSING || !client->close_sent || !client->close_received)
+        return;
+    conn_finish(&client->conn);
+    ws_session_fini(&client->session, client->shard->pool);
+    client->state = CLIENT_FINISHING;
+}
+
+/* False when the socket is full or broken. */
+static bool write_some(struct client *client)
+{
+    struct iovec parts[CONN_IOV_MAX];
+    struct counters *counters = &client->shard->counters;
+    size_t sent, offered = 0;
+    int count = outq_gather(&client->outq, parts, CONN_IOV_MAX);
+    for (int i = 0; i < count; i++)
+        offered += parts[i].iov_len;
+    if (conn_write_gathered(&client->conn, parts, count, &sent) != ERR_OK) {
+        client_drop(client);
+        return false;
+    }
+    counter_add(&counters->messages_delivered_total, outq_advance(&client->outq, sent));
+    counter_add(&counters->bytes_sent_total, sent);
+    return sent == offered;
+}
+
+void client_update_reading(struct client *client)
+{
+    bool wanted = !client->throttled && !list_has_link(&client->paced);
+    conn_want_read(&client->conn, client->shard->loop, wanted || client->state != CLIENT_OPEN);
+}
+
+/*
+ * Who sends faster than it reads is not read from until it has caught up: TCP slows it down, and a
+ * burst that comes back to its own sender does not make a slow consumer of it. Whoever never
+ * catches up falls silent by that, and the heartbeat ends it.
+ */
+static void press_back(struct client *client)
+{
+    size_t bound = hub_opts(client->shard->hub)->queue_messages;
+    if (client->outq.messages > bound / 2)
+        client->throttled = true;
+    else if (client->outq.messages <= bound / 4)
+        client->throttled = false;
+    client_update_reading(client);
+}
+
+void client_flush(struct client *client)
+{
+    if (client->state == CLIENT_ADMITTED || client->state == CLIENT_GONE)
+        return;
+    while (!outq_is_empty(&client->outq))
+        if (!write_some(client))
+            break;
+    if (client->state == CLIENT_GONE)
+        return;
+    bool waits = !outq_is_empty(&client->outq);
+    set_pressed(client, waits);
+    press_back(client);
+    if (!waits) {
+        outq_fini(&client->outq);
+        finish_if_closed(client);
+    } else if (is_over_bounds(client)) {
+        end_slow(client);
+    }
+}
+
+void client_send_frame(struct client *client, struct slice frame, enum outq_kind kind)
+{
+    if (client->close_sent || client->state == CLIENT_GONE)
+        return;
+    bool only_latest = kind == OUTQ_PONG && client_is_pressed(client);
+    if (!only_latest && outq_append(&client->outq, frame, kind)) {
+        judge_queue(client);
+        return;
+    }
+    struct batch *batch = batch_try_create();
+    if (batch == NULL || batch_append(batch, frame, 0) != ERR_OK)
+        client_drop(client);
+    else if (!only_latest || !outq_replace(&client->outq, batch, kind))
+        enqueue(client, batch, 0, kind);
+    batch_release(batch);
+}
+
+void client_send_control(struct client *client, enum ws_opcode opcode, struct slice payload,
+                         enum outq_kind kind)
+{
+    char frame[WS_CONTROL_FRAME_MAX];
+    size_t header_len = ws_frame_write_header(opcode, false, payload.len, frame);
+    assert(header_len + payload.len <= sizeof frame);
+    if (payload.len != 0)
+        memcpy(frame + header_len, payload.ptr, payload.len);
+    client_send_frame(client, slice_of(frame, header_len + payload.len), kind);
+}
+
+void client_ping(struct client *client)
+{
+    client_send_control(client, WS_PING, SLICE_NONE, OUTQ_PING);
+}
+
+void client_send(struct client *client, enum ws_opcode opcode, struct slice payload)
+{
+    size_t header_len = ws_frame_header_len(payload.len);
+    char *frame = mem_try_alloc(header_len + payload.len);
+    if (frame == NULL) {
+        client_end(client, WS_CLOSE_INTERNAL, "out of memory");
+        return;
+    }
+    ws_frame_write_header(opcode, false, payload.len, frame);
+    memcpy(frame + header_len, payload.ptr, payload.len);
+    client_send_frame(client, slice_of(frame, header_len + payload.len), OUTQ_MESSAGES);
+    mem_free(frame);
+}
+
+/* What the turn brought the room so far goes into the queue ahead of a reply. */
+static void queue_taken(struct client *client, struct membership *membership)
+{
+    if (membership->room == NULL)
+        return;
+    struct room_part *part = &membership->room->parts[client->shard->index];
+    struct batch *batch = room_part_batch(part, client->deflate_out);
+    if (batch == NULL)
+        return;
+    client_deliver_rest(client, batch, membership->taken_of == batch ? membership->taken : 0);
+    membership->taken_of = batch;
+    membership->taken = batch->len;
+}
+
+static void run_reply(struct loop_task *task, struct loop *loop)
+{
+    struct reply *reply = (struct reply *)task;
+    struct client *client = reply->client;
+    (void)loop;
+    client->tasks--;
+    if (client->state == CLIENT_GONE) {
+        list_move_back(&client->shard->leave, &client->leave);
+    } else if (!client->left) {
+        queue_taken(client, &client->room);
+        queue_taken(client, &client->global);
+        client_send_frame(client, slice_of(reply->frame, reply->len), OUTQ_MESSAGES);
+    }
+    mem_free(reply);
+}
+
+void client_reply(struct client *client, struct slice json)
+{
+    size_t header_len = ws_frame_header_len(json.len);
+    struct reply *reply = mem_try_alloc(sizeof *reply + header_len + json.len);
+    if (reply == NULL) {
+        client_end(client, WS_CLOSE_INTERNAL, "out of memory");
+        return;
+    }
+    *reply = (struct reply){.task.run = run_reply, .client = client, .len = header_len + json.len};
+    ws_frame_write_header(WS_TEXT, false, json.len, reply->frame);
+    memcpy(reply->frame + header_len, json.ptr, json.len);
+    client->tasks++;
+    loop_post(client->shard->loop, &reply->task);
+}
