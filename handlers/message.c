@@ -33,18 +33,15 @@ static void send_error(struct client *client, const struct fault *fault,
 static struct room *find_target(struct service *service, struct client *client,
                                 const struct envelope *envelope, struct slice *name)
 {
-    struct room *own = client_room(client);
+    const struct room *home = client_home(client);
     *name = SLICE_NONE;
     if (envelope->target == ENVELOPE_GLOBAL ||
-        (envelope->target == ENVELOPE_OWN_ROOM && own == NULL))
+        (envelope->target == ENVELOPE_OWN_ROOM && home == NULL))
         return room_retain(hub_global(service->hub));
-    if (envelope->target == ENVELOPE_ROOM)
-        *name = slice_of(envelope->room.bytes, envelope->room.len);
-    if (own != NULL && (name->ptr == NULL || slice_equals(*name, own->name))) {
-        *name = own->name;
-        return room_retain(own);
-    }
-    return hub_find_room(service->hub, *name);
+    *name = envelope->target == ENVELOPE_ROOM ? slice_of(envelope->room.bytes, envelope->room.len)
+                                              : home->name;
+    struct room *room = client_find_room(client, *name);
+    return room != NULL ? room_retain(room) : hub_find_room(service->hub, *name);
 }
 
 static void publish(struct service *service, struct client *client, const struct envelope *envelope,

@@ -33,6 +33,7 @@ struct request {
     int socket;               /* the duplicate that will be handed over; -1: none */
     struct bus_waiter waiter; /* while the room's subscription is awaited */
     char extensions[HANDSHAKE_EXTENSIONS_SIZE]; /* agreed on when it was admitted */
+    bool events;                                /* the client asked for chat.events.v1 */
     bool awaited;                               /* the answer is due */
 };
 

@@ -17,6 +17,7 @@
 #include "handlers/origin.h"
 #include "handlers/reply.h"
 #include "handlers/request.h"
+#include "handlers/rights.h"
 #include "handlers/service.h"
 
 enum {
@@ -185,6 +186,26 @@ static struct refusal unavailable(const char *message)
                             .headers = {{MHD_HTTP_HEADER_RETRY_AFTER, "5"}}};
 }
 
+/* Whether the client asks for what the service itself says. */
+static bool wants_events(const struct request *request)
+{
+    struct buf scratch;
+    buf_init(&scratch, HEADER_MAX);
+    struct slice offered = request_header(request, "Sec-WebSocket-Protocol", &scratch);
+    bool wanted = offered.ptr != NULL && handshake_has_protocol(offered, EVENTS_PROTOCOL);
+    buf_fini(&scratch);
+    return wanted;
+}
+
+static struct refusal check_rights(const struct request *request, const struct named_room *room)
+{
+    struct fault fault = {.code = FAULT_NONE};
+    if (room->name.ptr != NULL)
+        fault = rights_check_join(room->name, SLICE_NONE, request->events);
+    return (struct refusal){.status = fault.code != FAULT_NONE ? MHD_HTTP_FORBIDDEN : 0,
+                            .fault = fault};
+}
+
 static struct refusal check_all(struct request *request, struct named_room *room)
 {
     struct refusal refusal = check_body(request);
@@ -194,6 +215,9 @@ static struct refusal check_all(struct request *request, struct named_room *room
         refusal = find_room(request, room);
     if (refusal.status == 0)
         refusal = check_origin(request);
+    request->events = refusal.status == 0 && wants_events(request);
+    if (refusal.status == 0)
+        refusal = check_rights(request, room);
     if (refusal.status == 0 && atomic_load(&request->service->draining))
         refusal = unavailable("the server is shutting down");
     return refusal;
@@ -242,6 +266,8 @@ static enum MHD_Result answer_101(struct request *request)
     handshake_accept(slice_str(key), accept);
     MHD_add_response_header(response, MHD_HTTP_HEADER_UPGRADE, "websocket");
     MHD_add_response_header(response, "Sec-WebSocket-Accept", accept);
+    if (request->events)
+        MHD_add_response_header(response, "Sec-WebSocket-Protocol", EVENTS_PROTOCOL);
     if (request->extensions[0] != '\0')
         MHD_add_response_header(response, "Sec-WebSocket-Extensions", request->extensions);
     enum MHD_Result result =
@@ -261,7 +287,7 @@ static void on_subscribed(struct bus_waiter *waiter)
 /* Whether the answer must wait until Redis knows that this pod wants the room. */
 static bool must_await(const struct request *request)
 {
-    const struct room *room = client_room(request->client);
+    const struct room *room = client_home(request->client);
     const struct service *service = request->service;
     return service->bus != NULL && room != NULL && !atomic_load(&room->subscribed) &&
            bus_is_connected(service->bus);
@@ -279,7 +305,9 @@ static enum MHD_Result admit(struct request *request, const struct named_room *r
 {
     struct deflate_params deflate;
     negotiate(request, &deflate);
-    enum err err = hub_admit(request->service->hub, room->name, &deflate, &request->client);
+    const struct hub_admission admission = {
+        .room = room->name, .deflate = &deflate, .events = request->events};
+    enum err err = hub_admit(request->service->hub, &admission, &request->client);
     if (err == ERR_OK)
         err = take_socket(request);
     if (err != ERR_OK) {
@@ -291,7 +319,7 @@ static enum MHD_Result admit(struct request *request, const struct named_room *r
         return answer_101(request);
     request->awaited = true;
     request->waiter =
-        (struct bus_waiter){.room = client_room(request->client)->name, .done = on_subscribed};
+        (struct bus_waiter){.room = client_home(request->client)->name, .done = on_subscribed};
     MHD_suspend_connection(request->connection);
     bus_await(request->service->bus, &request->waiter);
     return MHD_YES;

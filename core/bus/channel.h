@@ -1,8 +1,27 @@
 #pragma once
 
-/* The names of the Redis channels (CONTRACT: Redis). */
+/*
+ * The names of the Redis channels (CONTRACT: Redis):
+ *
+ *     realtime:global          everybody's messages
+ *     realtime:room:{room}     a room's
+ *     realtime:events/{room}   what the pods themselves tell a room's events clients
+ *
+ * A room is named as the hub names it: the group of a room's events clients is `/{room}`.
+ *
+ * Threads: any; nothing is kept.
+ */
 
-#define CHANNEL_GLOBAL      "realtime:global"
-#define CHANNEL_ROOM_PREFIX "realtime:room:"
+#include <stdbool.h>
 
-enum { CHANNEL_ROOM_MAX = 128 }; /* bytes of a room's name */
+#include "core/base/slice.h"
+
+#define CHANNEL_GLOBAL "realtime:global"
+
+enum { CHANNEL_ROOM_MAX = 129 }; /* bytes of a room's name, a slash in front included */
+
+/* The room's channel in two parts: a constant, then what of the name follows it. */
+void channel_of_room(struct slice room, struct slice out[2]);
+
+/* The room of such a channel; false when it is none, or no room may be named so. */
+bool channel_find_room(struct slice channel, struct slice *room);

@@ -122,10 +122,10 @@ static void send_message(struct publisher *publisher, const struct outbox_messag
     const struct blob *blob = message->blob;
     struct slice rest =
         slice_of(blob->bytes + message->offset + 1, blob->len - message->offset - 1);
-    struct slice room = slice_of(message->room, message->room_len);
     struct slice global = slice_str(CHANNEL_GLOBAL);
-    struct slice channel[] = {slice_str(CHANNEL_ROOM_PREFIX), room};
     struct slice payload[] = {publisher->prefix, rest};
+    struct slice channel[2];
+    channel_of_room(slice_of(message->room, message->room_len), channel);
     redis_link_append_head(&publisher->link, 3);
     redis_link_append_str(&publisher->link, "PUBLISH");
     if (message->is_global)

@@ -68,22 +68,6 @@ static void take_payload(struct subscriber *subscriber, struct slice room, struc
     }
 }
 
-static bool room_is_valid(struct slice room)
-{
-    return room.len >= 1 && room.len <= CHANNEL_ROOM_MAX &&
-           memchr(room.ptr, '/', room.len) == NULL && utf8_is_valid(room.ptr, room.len) &&
-           !utf8_has_control(room.ptr, room.len);
-}
-
-static bool is_room_channel(struct slice channel, struct slice *room)
-{
-    struct slice prefix = slice_str(CHANNEL_ROOM_PREFIX);
-    if (!slice_starts_with(channel, prefix))
-        return false;
-    *room = slice_skip(channel, prefix.len);
-    return true;
-}
-
 static const char *on_message(struct subscriber *subscriber, const struct redisReply *reply)
 {
     const struct redisReply *payload = reply->element[2];
@@ -91,8 +75,7 @@ static const char *on_message(struct subscriber *subscriber, const struct redisR
     struct slice room = SLICE_NONE;
     if (payload->type != REDIS_REPLY_STRING)
         return "a message is no string";
-    if (slice_equals_str(channel, CHANNEL_GLOBAL) ||
-        (is_room_channel(channel, &room) && room_is_valid(room)))
+    if (slice_equals_str(channel, CHANNEL_GLOBAL) || channel_find_room(channel, &room))
         take_payload(subscriber, room, channel, payload->str, payload->len);
     return NULL;
 }
@@ -104,7 +87,7 @@ static const char *on_confirmed(struct subscriber *subscriber, const struct redi
     redis_link_answered(&subscriber->link);
     if (slice_equals_str(channel, CHANNEL_GLOBAL)) {
         subscriber->global_stands = true;
-    } else if (is_room_channel(channel, &room) && interest_confirm(&subscriber->interest, room)) {
+    } else if (channel_find_room(channel, &room) && interest_confirm(&subscriber->interest, room)) {
         subscriber->confirmed_any = true;
         subscriber->opts.on_subscribed(subscriber->opts.arg, room);
     }
@@ -173,7 +156,8 @@ static void send_command(struct subscriber *subscriber, const char *command,
     redis_link_append_head(&subscriber->link, count + 1);
     redis_link_append_str(&subscriber->link, command);
     for (size_t i = 0; i < count; i++) {
-        struct slice channel[] = {slice_str(CHANNEL_ROOM_PREFIX), interest_room_name(rooms[i])};
+        struct slice channel[2];
+        channel_of_room(interest_room_name(rooms[i]), channel);
         redis_link_append_word(&subscriber->link, channel, 2);
     }
     redis_link_ask(&subscriber->link, count);

@@ -33,15 +33,19 @@ bool client_takes_deflate(const struct deflate_params *deflate)
     return deflate->enabled && deflate->server_window_bits == FULL_WINDOW_BITS;
 }
 
-struct client *client_try_create(struct shard *shard, const struct deflate_params *deflate)
+struct client *client_try_create(struct shard *shard, const struct hub_admission *admission)
 {
     struct client *client = mem_try_alloc(sizeof *client);
     if (client == NULL)
         return NULL;
-    *client =
-        (struct client){.shard = shard, .conn.source.fd = -1, .read_bytes = CLIENT_READ_FIRST};
-    ws_session_init(&client->session, deflate);
-    client->deflate_out = client_takes_deflate(deflate);
+    *client = (struct client){.shard = shard,
+                              .conn.source.fd = -1,
+                              .read_bytes = CLIENT_READ_FIRST,
+                              .global.index = MEMBERSHIP_OUT,
+                              .room.index = MEMBERSHIP_OUT,
+                              .events = admission->events};
+    ws_session_init(&client->session, admission->deflate);
+    client->deflate_out = client_takes_deflate(admission->deflate);
     outq_init(&client->outq);
     uuid_make_v7(client->id);
     return client;
@@ -50,17 +54,9 @@ struct client *client_try_create(struct shard *shard, const struct deflate_param
 static void run_join(struct loop_task *task, struct loop *loop)
 {
     struct client *client = LIST_ENTRY(task, struct client, task);
-    unsigned index = client->shard->index;
     (void)loop;
     client->tasks--;
-    enum err err = room_part_add(&client->global.room->parts[index], client, &client->global);
-    if (err == ERR_OK && client->room.room != NULL) {
-        err = room_part_add(&client->room.room->parts[index], client, &client->room);
-        if (err != ERR_OK)
-            room_part_remove(&client->global.room->parts[index], &client->global);
-    }
-    client->joined = err == ERR_OK;
-    if (err != ERR_OK)
+    if (client_enter_reserved(client) != ERR_OK)
         client_end(client, WS_CLOSE_INTERNAL, "out of memory");
 }
 
@@ -83,7 +79,7 @@ static void run_attach(struct loop_task *task, struct loop *loop)
     } else {
         counter_add(&shard->counters.connections_total, 1);
         log_info("client:connected", log_user(client_id(client)),
-                 log_room(client->room.room != NULL ? client->room.room->name : SLICE_NONE));
+                 log_room(client->home != NULL ? client->home->name : SLICE_NONE));
         client->state = client->close_sent ? CLIENT_CLOSING : CLIENT_OPEN;
         list_push_back(client->close_sent ? &shard->ending : &shard->quiet, &client->timer);
         if (!outq_is_empty(&client->outq))
@@ -125,6 +121,19 @@ void client_abandon(struct client *client)
     post_attach(client, -1, SLICE_NONE, run_abandon);
 }
 
+void client_task_begin(struct client *client)
+{
+    client->tasks++;
+}
+
+bool client_task_done(struct client *client)
+{
+    client->tasks--;
+    if (client->state == CLIENT_GONE)
+        list_move_back(&client->shard->leave, &client->leave); /* freed once no task is left */
+    return client->state != CLIENT_GONE && !client->left;
+}
+
 /* --- questions --- */
 
 struct slice client_id(const struct client *client)
@@ -137,9 +146,14 @@ struct shard *client_shard(const struct client *client)
     return client->shard;
 }
 
-struct room *client_room(const struct client *client)
+struct room *client_home(const struct client *client)
 {
-    return client->room.room;
+    return client->home;
+}
+
+bool client_is_events(const struct client *client)
+{
+    return client->events;
 }
 
 bool client_is_pressed(const struct client *client)
@@ -202,22 +216,15 @@ void client_drop(struct client *client)
     list_move_back(&client->shard->leave, &client->leave);
 }
 
-static void leave_rooms(struct client *client)
+static void leave_all(struct client *client)
 {
     struct shard *shard = client->shard;
-    struct membership *memberships[] = {&client->room, &client->global};
     client->left = true;
     log_info("client:disconnected", log_user(client_id(client)),
-             log_room(client->room.room != NULL ? client->room.room->name : SLICE_NONE),
+             log_room(client->home != NULL ? client->home->name : SLICE_NONE),
              log_uint("code", client->close_reason != NULL ? client->close_code : 1006),
              log_str("reason", client->close_reason));
-    for (size_t i = 0; i < sizeof memberships / sizeof *memberships; i++) {
-        if (memberships[i]->room == NULL)
-            continue;
-        if (client->joined)
-            room_part_remove(&memberships[i]->room->parts[shard->index], memberships[i]);
-        hub_release_membership(shard->hub, memberships[i], shard->index, client->deflate_out);
-    }
+    client_leave_rooms(client);
     hub_client_left(shard->hub);
 }
 
@@ -257,6 +264,7 @@ static void free_client(struct client *client)
     conn_close(&client->conn, shard->loop, unsent);
     ws_session_fini(&client->session, shard->pool);
     outq_fini(&client->outq);
+    room_release(client->home);
     hub_client_freed(shard->hub);
     mem_free(client);
 }
@@ -264,7 +272,7 @@ static void free_client(struct client *client)
 void client_leave(struct client *client)
 {
     if (!client->left)
-        leave_rooms(client);
+        leave_all(client);
     if (client->state == CLIENT_GONE) {
         /* With a task still in the mailbox, it comes by here once more. */
         if (client->tasks == 0)

@@ -29,6 +29,7 @@
 #include "core/net/conn.h"
 #include "core/ws/session.h"
 
+struct hub_admission;
 struct shard;
 
 enum {
@@ -67,7 +68,9 @@ struct client {
     struct list_link flush;  /* in the shard's flush */
     struct list_link leave;  /* in the shard's leave */
     struct list_link paced;  /* in the shard's paced, while it is not read from for its pace */
-    struct membership global, room;
+    struct membership global, room; /* everybody's; the one of the path, once left none */
+    struct seat *seats;             /* of further rooms, the hidden ones included */
+    struct room *home;              /* counted: where a message without a room goes; NULL: none */
     struct outq outq;
     uint64_t heard_ms;        /* when bytes last came; when the close began, from then on */
     uint64_t midway_since_ms; /* when the unfinished message began */
@@ -84,7 +87,7 @@ struct client {
     uint16_t tasks;         /* of it in the mailbox: it must not be freed before they ran */
     bool deflate_out;       /* takes frames compressed with a full window */
     bool throttled;         /* not read from: too much waits for it */
-    bool joined;            /* stands in its parts' arrays */
+    bool events;            /* asked for chat.events.v1 */
     bool left;              /* has given up its memberships */
     bool close_received;    /* the peer's Close is here, or can no longer be understood */
     bool close_sent;        /* our Close is queued or out */
@@ -96,7 +99,7 @@ struct client {
 bool client_takes_deflate(const struct deflate_params *deflate);
 /* For hub_admit: a client that is in no room yet. NULL without memory. */
 MUST_USE struct client *client_try_create(struct shard *shard,
-                                          const struct deflate_params *deflate);
+                                          const struct hub_admission *admission);
 /* For hub_admit, once the memberships are set and counted: it enters the arrays on its loop. */
 void client_join(struct client *client);
 
@@ -109,8 +112,12 @@ void client_abandon(struct client *client);
 struct slice client_id(const struct client *client);
 struct shard *client_shard(const struct client *client);
 
-/* The client's own room, NULL when it has none. Not counted for the caller. */
-struct room *client_room(const struct client *client);
+/* Where its messages go that name no room: the room of its path or query, even after it left that;
+ * NULL when it has none. Not counted for the caller. */
+struct room *client_home(const struct client *client);
+
+/* Whether it asked for what the service itself says (chat.events.v1). */
+bool client_is_events(const struct client *client);
 
 /* Sends a text message to this client alone, behind all that was published to it so far: a reply
  * keeps its place among the client's own messages. */
@@ -131,6 +138,28 @@ void client_count_publish(struct client *client, const struct room *room, size_t
  * at most WS_CLOSE_REASON_MAX bytes). Idempotent; nothing of the client is reported afterwards.
  */
 void client_close(struct client *client, unsigned code, const char *reason);
+
+/* --- rooms (client_rooms.c) --- */
+
+/* The room when the client is a member of it, else NULL. Not counted for the caller. */
+struct room *client_find_room(const struct client *client, struct slice name);
+/* How many rooms it is in; hidden ones do not count. */
+unsigned client_room_count(const struct client *client);
+
+/*
+ * Puts the client into the room, an events client also into the group of the room's events clients;
+ * and takes it out of both. In the loop's mailbox phase only (loop_post): what the turn brought
+ * before is still the client's, what comes later is not. Entering a room that it is in already, or
+ * leaving one that it is not in, changes nothing. ERR_NOMEM: it is not in the room.
+ */
+MUST_USE enum err client_enter_room(struct client *client, struct slice name);
+void client_leave_room(struct client *client, struct slice name);
+
+/* A task about the client is posted: it is not freed before client_task_done. */
+void client_task_begin(struct client *client);
+/* First thing that the task does, on the loop. False: the client is gone or going, and the task
+ * must not touch it. */
+MUST_USE bool client_task_done(struct client *client);
 
 /* --- for the shard --- */
 

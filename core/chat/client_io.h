@@ -2,16 +2,31 @@
 
 /*
  * What the parts of a client ask of each other: client.c (beginning and end), client_in.c (what it
- * sends), client_out.c (what waits for it). Nobody else includes this.
+ * sends), client_out.c (what waits for it), client_rooms.c (where it is); and the hub, which admits
+ * it. Nobody else includes this.
  *
  * Threads: the client's loop.
  */
 
+#include "core/base/err.h"
 #include "core/base/slice.h"
 #include "core/chat/outq.h"
 #include "core/ws/frame.h"
 
 struct client;
+struct membership;
+
+/* Counts an events client into the hidden rooms that it is in from the start; on the thread that
+ * admits it. ERR_NOMEM: nothing is counted. */
+MUST_USE enum err client_reserve_rooms(struct client *client);
+/* Puts it into the arrays of all rooms that it was counted into. ERR_NOMEM: into some. */
+MUST_USE enum err client_enter_reserved(struct client *client);
+/* Out of all rooms. */
+void client_leave_rooms(struct client *client);
+
+/* What the turn brought the client's rooms so far goes into its queue. */
+void client_queue_taken(struct client *client);
+void client_queue_taken_of(struct client *client, struct membership *membership);
 
 /* Bytes that the peer sent, cut anywhere. */
 void client_feed(struct client *client, struct slice bytes);

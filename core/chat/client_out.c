@@ -230,10 +230,9 @@ void client_send(struct client *client, enum ws_opcode opcode, struct slice payl
     mem_free(frame);
 }
 
-/* What the turn brought the room so far goes into the queue ahead of a reply. */
-static void queue_taken(struct client *client, struct membership *membership)
+void client_queue_taken_of(struct client *client, struct membership *membership)
 {
-    if (membership->room == NULL)
+    if (membership->room == NULL || membership->index == MEMBERSHIP_OUT)
         return;
     struct room_part *part = &membership->room->parts[client->shard->index];
     struct batch *batch = room_part_batch(part, client->deflate_out);
@@ -249,12 +248,9 @@ static void run_reply(struct loop_task *task, struct loop *loop)
     struct reply *reply = (struct reply *)task;
     struct client *client = reply->client;
     (void)loop;
-    client->tasks--;
-    if (client->state == CLIENT_GONE) {
-        list_move_back(&client->shard->leave, &client->leave);
-    } else if (!client->left) {
-        queue_taken(client, &client->room);
-        queue_taken(client, &client->global);
+    if (client_task_done(client)) {
+        /* Behind what the turn brought. */
+        client_queue_taken(client);
         client_send_frame(client, slice_of(reply->frame, reply->len), OUTQ_MESSAGES);
     }
     mem_free(reply);
@@ -271,6 +267,6 @@ void client_reply(struct client *client, struct slice json)
     *reply = (struct reply){.task.run = run_reply, .client = client, .len = header_len + json.len};
     ws_frame_write_header(WS_TEXT, false, json.len, reply->frame);
     memcpy(reply->frame + header_len, json.ptr, json.len);
-    client->tasks++;
+    client_task_begin(client);
     loop_post(client->shard->loop, &reply->task);
 }

@@ -6,6 +6,7 @@
 
 #include <assert.h>
 #include <errno.h>
+#include <limits.h>
 #include <stdlib.h>
 #include <time.h>
 
@@ -13,6 +14,7 @@
 #include "core/base/map.h"
 #include "core/base/mem.h"
 #include "core/chat/client.h"
+#include "core/chat/client_io.h"
 #include "core/chat/message.h"
 #include "core/chat/shard.h"
 
@@ -29,12 +31,15 @@ struct hub {
 
     struct lock lock;
     struct map rooms GUARDED_BY(lock);     /* struct room by name, a count each */
-    size_t members GUARDED_BY(lock);       /* of all rooms with a name */
+    size_t members GUARDED_BY(lock);       /* of all rooms that are not hidden */
+    size_t hidden GUARDED_BY(lock);        /* rooms that are */
     struct list interest GUARDED_BY(lock); /* rooms whose first member came or last one went */
 
     struct lock drain_lock;
     pthread_cond_t drained;
 };
+
+enum { ANY_LOOP = UINT_MAX };
 
 /* One message on its way to one loop. */
 struct delivery {
@@ -191,6 +196,8 @@ static struct room *find_or_make_locked(struct hub *hub, struct slice name) REQU
         room_release(room);
         room = NULL;
     }
+    if (room != NULL && room->hidden)
+        hub->hidden++;
     return room;
 }
 
@@ -212,7 +219,7 @@ static unsigned pick_loop_locked(struct hub *hub, struct room *room) REQUIRES(hu
     return (room->home + room->total / ROOM_MEMBERS_TOGETHER) % hub->opts.loops;
 }
 
-/* Counts a member in that is to come on `*loop`, which is chosen here. */
+/* Counts a member in that is to come on `*loop`; ANY_LOOP: which one is chosen here. */
 static enum err enter_room(struct hub *hub, struct slice name, bool deflate,
                            struct membership *membership, unsigned *loop)
 {
@@ -220,16 +227,25 @@ static enum err enter_room(struct hub *hub, struct slice name, bool deflate,
     struct room *room = find_or_make_locked(hub, name);
     bool changed = false;
     if (room != NULL) {
-        *loop = pick_loop_locked(hub, room);
-        membership->room = room_retain(room);
+        if (*loop == ANY_LOOP)
+            *loop = pick_loop_locked(hub, room);
+        else if (room->total == 0)
+            room->home = *loop;
+        *membership = (struct membership){.room = room_retain(room), .index = MEMBERSHIP_OUT};
         count_in(room, *loop, deflate);
-        hub->members++;
+        hub->members += !room->hidden;
         changed = ++room->total == 1 && note_interest_locked(hub, room);
     }
     lock_release(&hub->lock);
     if (changed)
         hub->opts.on_interest(hub->opts.arg);
     return room != NULL ? ERR_OK : ERR_NOMEM;
+}
+
+enum err hub_enter(struct hub *hub, struct slice name, unsigned loop, bool deflate,
+                   struct membership *membership)
+{
+    return enter_room(hub, name, deflate, membership, &loop);
 }
 
 void hub_release_membership(struct hub *hub, struct membership *membership, unsigned loop,
@@ -243,10 +259,11 @@ void hub_release_membership(struct hub *hub, struct membership *membership, unsi
         atomic_fetch_sub(&room->parts[loop].deflaters, 1);
     if (room != hub->global) {
         lock_acquire(&hub->lock);
-        hub->members--;
+        hub->members -= !room->hidden;
         last = --room->total == 0;
         if (last) {
             map_remove(&hub->rooms, room->name);
+            hub->hidden -= room->hidden;
             changed = note_interest_locked(hub, room);
         }
         lock_release(&hub->lock);
@@ -269,25 +286,27 @@ static bool take_slot(struct hub *hub)
     return true;
 }
 
-enum err hub_admit(struct hub *hub, struct slice room_name, const struct deflate_params *deflate,
-                   struct client **out)
+enum err hub_admit(struct hub *hub, const struct hub_admission *admission, struct client **out)
 {
     *out = NULL;
     if (hub_is_draining(hub))
         return ERR_CLOSED;
     if (!take_slot(hub))
         return ERR_FULL;
-    struct membership membership = {.room = NULL};
-    bool deflate_out = client_takes_deflate(deflate);
-    unsigned loop = 0;
-    if (room_name.ptr == NULL)
+    struct membership membership = {.room = NULL, .index = MEMBERSHIP_OUT};
+    bool deflate_out = client_takes_deflate(admission->deflate);
+    unsigned loop = ANY_LOOP;
+    if (admission->room.ptr == NULL)
         loop = atomic_fetch_add(&hub->next_loop, 1) % hub->opts.loops;
-    else if (enter_room(hub, room_name, deflate_out, &membership, &loop) != ERR_OK)
+    else if (enter_room(hub, admission->room, deflate_out, &membership, &loop) != ERR_OK)
         goto no_room;
-    struct client *client = client_try_create(hub->shards[loop], deflate);
+    struct client *client = client_try_create(hub->shards[loop], admission);
     if (client == NULL)
         goto no_client;
     client->room = membership;
+    if (client_reserve_rooms(client) != ERR_OK)
+        goto no_seats;
+    client->home = membership.room != NULL ? room_retain(membership.room) : NULL;
     client->global.room = room_retain(hub->global);
     count_in(hub->global, loop, deflate_out);
     atomic_fetch_add(&hub->connections, 1);
@@ -295,6 +314,8 @@ enum err hub_admit(struct hub *hub, struct slice room_name, const struct deflate
     *out = client;
     return ERR_OK;
 
+no_seats:
+    mem_free(client);
 no_client:
     if (membership.room != NULL)
         hub_release_membership(hub, &membership, loop, deflate_out);
@@ -425,6 +446,8 @@ static size_t pick_largest_locked(struct hub *hub, struct room **heap, size_t ma
 {
     size_t count = 0, at = 0;
     for (struct room *room; (room = map_next(&hub->rooms, &at)) != NULL;) {
+        if (room->hidden)
+            continue;
         if (count < max) {
             heap[count++] = room;
             if (count == max)
@@ -458,7 +481,7 @@ size_t hub_list_rooms(struct hub *hub, struct hub_room_count *out, size_t max, s
         out[i].name_len = (uint32_t)heap[i]->name.len;
         memcpy(out[i].name, heap[i]->name.ptr, heap[i]->name.len);
     }
-    *total = hub->rooms.count;
+    *total = hub->rooms.count - hub->hidden;
     lock_release(&hub->lock);
     mem_free(heap);
     qsort(out, count, sizeof *out, compare_counts);
@@ -472,7 +495,7 @@ void hub_get_stats(struct hub *hub, struct hub_stats *out)
     for (unsigned i = 0; i < hub->opts.loops; i++)
         counters_sum(&out->counters, &hub->shards[i]->counters);
     lock_acquire(&hub->lock);
-    out->rooms = hub->rooms.count;
+    out->rooms = hub->rooms.count - hub->hidden;
     out->members = hub->members;
     lock_release(&hub->lock);
 }

@@ -64,14 +64,21 @@ void hub_destroy(struct hub *hub);
 
 const struct hub_opts *hub_opts(const struct hub *hub);
 
+/* A client as its handshake describes it. */
+struct hub_admission {
+    struct slice room; /* ptr NULL: none */
+    const struct deflate_params *deflate;
+    bool events; /* asked for chat.events.v1: gets what the service itself says, too */
+};
+
 /*
- * A place for a client whose handshake is under way: it is a member of its room (name ptr NULL: of
- * none) from now on, so that no message is lost between the answer and the arrival of its socket.
- * The caller must call client_attach or client_abandon, once. ERR_FULL: max_clients are there;
- * ERR_CLOSED: draining; ERR_NOMEM.
+ * A place for a client whose handshake is under way: it is a member of its room from now on, an
+ * events client of its user's room too, so that no message is lost between the answer and the
+ * arrival of its socket. The caller must call client_attach or client_abandon, once. ERR_FULL:
+ * max_clients are there; ERR_CLOSED: draining; ERR_NOMEM.
  */
-MUST_USE enum err hub_admit(struct hub *hub, struct slice room_name,
-                            const struct deflate_params *deflate, struct client **out);
+MUST_USE enum err hub_admit(struct hub *hub, const struct hub_admission *admission,
+                            struct client **out);
 
 /* The room of this name with a count for the caller, NULL when it has no members here. */
 struct room *hub_find_room(struct hub *hub, struct slice name);
@@ -116,6 +123,10 @@ struct hub_stats {
 void hub_get_stats(struct hub *hub, struct hub_stats *out);
 
 /* --- for shards and clients --- */
+
+/* Counts a member in, for a client of this loop; the array comes next. ERR_NOMEM. */
+MUST_USE enum err hub_enter(struct hub *hub, struct slice name, unsigned loop, bool deflate,
+                            struct membership *membership);
 
 bool hub_is_draining(const struct hub *hub);
 /* Takes the membership's count of its room on this loop back. The member's array has let go. */

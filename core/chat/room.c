@@ -24,6 +24,24 @@ struct fault room_check_name(struct slice name)
     return (struct fault){.code = FAULT_CHANNEL_ERROR, .message = message, .field = "room"};
 }
 
+bool room_is_users(struct slice name)
+{
+    size_t len = sizeof ROOM_USER_PREFIX - 1;
+    return name.len >= len && memcmp(name.ptr, ROOM_USER_PREFIX, len) == 0;
+}
+
+bool room_is_hidden(struct slice name)
+{
+    return name.ptr == NULL || name.ptr[0] == '/' || room_is_users(name);
+}
+
+struct slice room_events_name(struct slice room, char out[ROOM_KEY_MAX])
+{
+    out[0] = '/';
+    memcpy(out + 1, room.ptr, room.len);
+    return slice_of(out, room.len + 1);
+}
+
 struct room *room_try_create(struct slice name, unsigned parts_count)
 {
     size_t parts_size = parts_count * sizeof(struct room_part);
@@ -33,6 +51,7 @@ struct room *room_try_create(struct slice name, unsigned parts_count)
     memset(room, 0, sizeof *room + parts_size);
     atomic_init(&room->refs, 1);
     room->parts_count = parts_count;
+    room->hidden = room_is_hidden(name);
     for (unsigned i = 0; i < parts_count; i++)
         room->parts[i].room = room;
     if (name.ptr != NULL) {
@@ -96,6 +115,7 @@ void room_part_remove(struct room_part *part, struct membership *membership)
     assert(index < part->count && part->members[index].membership == membership);
     part->members[index] = part->members[--part->count];
     part->members[index].membership->index = index;
+    membership->index = MEMBERSHIP_OUT;
     shrink(part);
 }
 

@@ -1,7 +1,8 @@
 #pragma once
 
 /*
- * A room, and the group of all clients (which is a room without a name).
+ * A room, the group of all clients (which is a room without a name), and the group of a room's
+ * events clients (a room of its own, whose name is the room's behind a slash).
  *
  *     room ─┬─ part 0 ─ members of loop 0   each part belongs to its loop: no lock
  *           └─ part 1 ─ members of loop 1
@@ -26,16 +27,22 @@
 enum {
     ROOM_NAME_MAX = 128,
     ROOM_MEMBERS_TOGETHER = 64, /* so many members on one loop before the next one gets some */
+    /* The longest name of a group: a room's, or a room's events clients (room_events_name). */
+    ROOM_KEY_MAX = 1 + ROOM_NAME_MAX,
 };
+
+#define ROOM_USER_PREFIX "user:"
 
 struct client;
 struct message;
 struct room;
 
+enum { MEMBERSHIP_OUT = UINT32_MAX };
+
 /* Where a client stands in a room's part; embedded in the client. */
 struct membership {
     struct room *room;      /* counted; NULL: in none */
-    uint32_t index;         /* in the part's array */
+    uint32_t index;         /* in the part's array; MEMBERSHIP_OUT: not there (yet) */
     uint32_t taken;         /* bytes of `taken_of` that the client's queue has already */
     struct batch *taken_of; /* the turn's batch, only compared; NULL: nothing is taken */
 };
@@ -60,6 +67,7 @@ struct room {
     atomic_uint refs;
     uint32_t total;                   /* members on all loops */
     unsigned home;                    /* picks its first members' loop; under the hub's lock */
+    bool hidden;                      /* not shown in statistics, counts in no limit */
     bool announced;                   /* other pods are asked for this room's messages */
     atomic_bool subscribed;           /* and the subscription stands */
     atomic_uint_fast64_t pressed_ms;  /* when a member's socket was last found full; 0: never */
@@ -72,6 +80,16 @@ struct room {
 
 /* Names the rule that a room's name breaks (CONTRACT: the upgrade); FAULT_NONE when none. */
 struct fault room_check_name(struct slice name);
+
+/* Whether the name is of a user's own room, `user:{id}`. */
+bool room_is_users(struct slice name);
+/* Whether it is of a room that only the service itself knows: a user's own, or a group of events
+ * clients. */
+bool room_is_hidden(struct slice name);
+
+/* The group of the room's events clients: writes its name, which is as long as the room's and one
+ * more. No room's name holds a slash, so no room is called so. */
+struct slice room_events_name(struct slice room, char out[ROOM_KEY_MAX]);
 
 /* One count, for the caller. NULL without memory. */
 MUST_USE struct room *room_try_create(struct slice name, unsigned parts_count);

@@ -33,17 +33,32 @@ static struct slice trim(struct slice text)
     return text;
 }
 
+/* The next element of a comma-separated list, which is left with what follows. */
+static struct slice next_element(struct slice *list)
+{
+    const char *comma = memchr(list->ptr, ',', list->len);
+    size_t until = comma != NULL ? (size_t)(comma - list->ptr) : list->len;
+    struct slice element = trim(slice_of(list->ptr, until));
+    *list = slice_skip(*list, comma != NULL ? until + 1 : until);
+    return element;
+}
+
 bool handshake_has_token(struct slice list, const char *token)
 {
     size_t len = strlen(token);
     while (list.len > 0) {
-        const char *comma = memchr(list.ptr, ',', list.len);
-        size_t until = comma != NULL ? (size_t)(comma - list.ptr) : list.len;
-        struct slice element = trim(slice_of(list.ptr, until));
+        struct slice element = next_element(&list);
         if (element.len == len && strncasecmp(element.ptr, token, len) == 0)
             return true;
-        list = slice_skip(list, comma != NULL ? until + 1 : until);
     }
+    return false;
+}
+
+bool handshake_has_protocol(struct slice list, const char *protocol)
+{
+    while (list.len > 0)
+        if (slice_equals_str(next_element(&list), protocol))
+            return true;
     return false;
 }
 

@@ -45,6 +45,10 @@ void handshake_accept(struct slice key, char out[HANDSHAKE_ACCEPT_SIZE]);
 /* Whether a comma-separated list has the token, without regard to case. */
 bool handshake_has_token(struct slice list, const char *token);
 
+/* Whether a Sec-WebSocket-Protocol value offers the subprotocol (RFC 6455 4.1: names are compared
+ * as they are). */
+bool handshake_has_protocol(struct slice list, const char *protocol);
+
 /* What both ends agreed on for permessage-deflate. All zero: no compression. */
 struct deflate_params {
     bool enabled;

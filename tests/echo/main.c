@@ -98,7 +98,7 @@ static void echo_through_room(struct echo *echo, struct client *client, enum ws_
                               struct slice payload)
 {
     struct shard *shard = client_shard(client);
-    struct room *room = client_room(client);
+    struct room *room = client_home(client);
     struct message *message = message_try_create(opcode, payload, clock_monotonic_ns());
     if (message == NULL)
         client_close(client, WS_CLOSE_INTERNAL, "out of memory");

@@ -56,7 +56,9 @@ static void find_loops(struct chat *chat)
     for (unsigned i = 0; i < chat->loops_count; i++) {
         struct client *client;
         CU_ASSERT_EQUAL_FATAL(
-            hub_admit(chat->hub, SLICE_NONE, &(struct deflate_params){0}, &client), ERR_OK);
+            hub_admit(chat->hub, &(struct hub_admission){.deflate = &(struct deflate_params){0}},
+                      &client),
+            ERR_OK);
         struct shard *shard = client_shard(client);
         CU_ASSERT_EQUAL(shard->index, i);
         chat->loops[i] = shard->loop;
@@ -227,7 +229,7 @@ bool chat_publish(struct chat *chat, const char *name, const char *text)
 
 void chat_publish_for(struct chat *chat, struct client *client, struct slice text)
 {
-    struct room *room = client_room(client);
+    struct room *room = client_home(client);
     publish(chat, room != NULL ? room : hub_global(chat->hub), text,
             &client_shard(client)->compressor);
 }
@@ -239,7 +241,8 @@ enum err peer_admit_deflate(struct chat *chat, struct peer *peer, const char *ro
 {
     *peer = (struct peer){.fd = -1};
     struct slice name = room != NULL ? slice_str(room) : SLICE_NONE;
-    return hub_admit(chat->hub, name, deflate, &peer->client);
+    const struct hub_admission admission = {.room = name, .deflate = deflate};
+    return hub_admit(chat->hub, &admission, &peer->client);
 }
 
 enum err peer_admit(struct chat *chat, struct peer *peer, const char *room)

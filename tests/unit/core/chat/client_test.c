@@ -384,7 +384,7 @@ static void publish_and_note_pace(struct chat *chat, struct client *client, stru
 {
     atomic_bool *was_paced = chat->arg;
     chat_publish_for(chat, client, payload);
-    client_count_publish(client, client_room(client), payload.len);
+    client_count_publish(client, client_home(client), payload.len);
     if (list_has_link(&client->paced))
         atomic_store(was_paced, true);
 }
