@@ -10,6 +10,8 @@
 #include "core/base/log.h"
 #include "core/bus/bus.h"
 #include "core/chat/hub.h"
+#include "core/chat/window.h"
+#include "handlers/event_session.h"
 #include "handlers/http.h"
 #include "handlers/message.h"
 #include "handlers/routes.h"
@@ -83,11 +85,20 @@ static void on_client_message(void *arg, struct client *client, enum ws_opcode o
     message_from_client(&app->service, client, opcode, payload);
 }
 
+static void on_join(void *arg, struct client *client)
+{
+    struct app *app = arg;
+    event_hello(&app->service, client);
+}
+
 /* --- start --- */
 
 static enum err start_hub(struct app *app)
 {
     const struct config *config = app->config;
+    app->service.window = window_create(config->message_window);
+    if (app->service.window == NULL)
+        return ERR_NOMEM;
     const struct hub_opts opts = {
         .loops = config->connection_threads,
         .max_clients = config->max_connections,
@@ -102,6 +113,7 @@ static enum err start_hub(struct app *app)
                    .max_fragments = FRAGMENTS_MAX},
         .arg = app,
         .on_message = on_client_message,
+        .on_join = on_join,
         .on_interest = config->redis_enabled ? on_interest : NULL,
     };
     enum err err = hub_create(&opts, &app->service.hub);
@@ -212,6 +224,7 @@ static void stop(struct app *app)
     bus_destroy(service->bus);
     message_inbox_destroy(app->inbox);
     hub_destroy(service->hub);
+    window_destroy(service->window);
 }
 
 int app_run(const struct config *config)
@@ -220,6 +233,7 @@ int app_run(const struct config *config)
                       .service = {.pod_id = config->pod_id,
                                   .allowed_origins = config->allowed_origins,
                                   .compression = config->ws_compression,
+                                  .max_rooms = config->max_rooms_per_client,
                                   .redis_ready_grace_ms = config->redis_ready_grace_ms,
                                   .started_ms = clock_monotonic_ms()}};
     _Static_assert(CONFIG_OFF == SERVICE_FOR_EVER, "one meaning of off");

@@ -38,6 +38,8 @@ struct config {
     uint64_t ws_ping_interval_ms;
     uint64_t ws_pong_timeout_ms;
     bool ws_compression;
+    unsigned max_rooms_per_client;
+    size_t message_window; /* messages */
     uint64_t shutdown_timeout_ms;
     enum log_level log_level;
 };

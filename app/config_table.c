@@ -1,6 +1,7 @@
 #include "app/config_table.h"
 
 #include "app/config.h"
+#include "core/chat/window.h"
 
 /* Under 10 ms a heartbeat or a deadline is a mistake in the unit; a day is as good as never. */
 enum { SHORTEST_MS = 10, DAY_MS = 24 * 60 * 60 * 1000 };
@@ -28,6 +29,8 @@ static const struct config_variable variables[] = {
     {"WS_PING_INTERVAL", "25s", CONFIG_DURATION, AT(ws_ping_interval_ms), SHORTEST_MS, DAY_MS},
     {"WS_PONG_TIMEOUT", "60s", CONFIG_DURATION, AT(ws_pong_timeout_ms), SHORTEST_MS, DAY_MS},
     {"WS_COMPRESSION", "true", CONFIG_BOOL, AT(ws_compression), 0, 0},
+    {"MAX_ROOMS_PER_CLIENT", "64", CONFIG_UNSIGNED, AT(max_rooms_per_client), 1, 10000},
+    {"MESSAGE_WINDOW", "65536", CONFIG_SIZE, AT(message_window), 0, WINDOW_SIZE_MAX},
     {"SHUTDOWN_TIMEOUT", "10s", CONFIG_DURATION, AT(shutdown_timeout_ms), SHORTEST_MS, DAY_MS},
     {"LOG_LEVEL", "info", CONFIG_LOG_LEVEL, AT(log_level), 0, 0},
 };

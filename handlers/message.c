@@ -7,9 +7,11 @@
 #include "core/bus/bus.h"
 #include "core/chat/client.h"
 #include "core/chat/envelope.h"
+#include "core/chat/fields.h"
 #include "core/chat/hub.h"
 #include "core/chat/message.h"
-#include "core/chat/shard.h"
+#include "core/chat/window.h"
+#include "handlers/events.h"
 #include "handlers/service.h"
 
 struct message_inbox {
@@ -17,59 +19,6 @@ struct message_inbox {
     struct compressor compressor;
     struct buf scratch;
 };
-
-static void send_error(struct client *client, const struct fault *fault,
-                       const struct envelope *failed)
-{
-    struct shard *shard = client_shard(client);
-    counter_add(&shard->counters.errors_total[fault->code], 1);
-    buf_clear(&shard->scratch);
-    envelope_append_error(&shard->scratch, fault, failed);
-    if (shard->scratch.err == ERR_OK)
-        client_reply(client, buf_slice(&shard->scratch));
-}
-
-/* The room that the envelope is for: counted, NULL when it has no members on this pod. */
-static struct room *find_target(struct service *service, struct client *client,
-                                const struct envelope *envelope, struct slice *name)
-{
-    const struct room *home = client_home(client);
-    *name = SLICE_NONE;
-    if (envelope->target == ENVELOPE_GLOBAL ||
-        (envelope->target == ENVELOPE_OWN_ROOM && home == NULL))
-        return room_retain(hub_global(service->hub));
-    *name = envelope->target == ENVELOPE_ROOM ? slice_of(envelope->room.bytes, envelope->room.len)
-                                              : home->name;
-    struct room *room = client_find_room(client, *name);
-    return room != NULL ? room_retain(room) : hub_find_room(service->hub, *name);
-}
-
-static void publish(struct service *service, struct client *client, const struct envelope *envelope,
-                    uint64_t received_ns)
-{
-    struct shard *shard = client_shard(client);
-    struct slice name;
-    struct room *room = find_target(service, client, envelope, &name);
-    buf_clear(&shard->scratch);
-    envelope_append(&shard->scratch, envelope, name, client_id(client));
-    struct message *message =
-        shard->scratch.err == ERR_OK
-            ? message_try_create(WS_TEXT, buf_slice(&shard->scratch), received_ns)
-            : NULL;
-    if (message == NULL) {
-        struct fault fault = {.code = FAULT_INTERNAL, .message = "out of memory"};
-        send_error(client, &fault, envelope);
-    } else {
-        if (room != NULL) {
-            hub_publish(service->hub, room, message, &shard->compressor);
-            client_count_publish(client, room, shard->scratch.len);
-        }
-        if (service->bus != NULL)
-            bus_publish(service->bus, name, message->plain, message->payload_at);
-    }
-    message_release(message);
-    room_release(room);
-}
 
 void message_from_client(void *arg, struct client *client, enum ws_opcode opcode,
                          struct slice payload)
@@ -81,9 +30,9 @@ void message_from_client(void *arg, struct client *client, enum ws_opcode opcode
     if (opcode != WS_TEXT)
         client_close(client, WS_CLOSE_UNSUPPORTED_DATA, "binary messages are not taken");
     else if (envelope_parse(payload, ENVELOPE_OF_CLIENT, &envelope, &fault) != ERR_OK)
-        send_error(client, &fault, &envelope);
+        event_send_error(client, &fault, &envelope);
     else
-        publish(service, client, &envelope, received_ns);
+        events_take(service, client, &envelope, received_ns);
 }
 
 /* --- from other pods and programs --- */
@@ -123,11 +72,45 @@ static struct slice adopt(struct message_inbox *inbox, struct slice room, struct
     return inbox->scratch.err == ERR_OK ? buf_slice(&inbox->scratch) : SLICE_NONE;
 }
 
+static struct slice text_slice(const struct envelope_text *text)
+{
+    return slice_of(text->bytes, text->len);
+}
+
+/* Remembers what another pod or a program sent, for edits and marks of clients here. */
+static void remember(struct window *window, struct slice room, struct slice json)
+{
+    struct envelope_front front;
+    struct field id = {.name = "id"};
+    if (!envelope_read_front(json, &front) || !slice_equals_str(front.type, "chat"))
+        return;
+    struct slice sender = text_slice(&front.from);
+    if (front.event.len == 0 || slice_equals_str(front.event, "message:send"))
+        window_add(window, &(struct window_message){.id = front.id,
+                                                    .room = room,
+                                                    .sender = sender,
+                                                    .timestamp_ms = clock_wall_ms()});
+    else if (slice_equals_str(front.event, "message:delete") &&
+             fields_read(front.data, &id, 1) == ERR_OK && id.kind == FIELD_STRING &&
+             uuid_is_valid(field_text(&id)))
+        window_delete(window, field_text(&id), room, sender);
+}
+
+/* A group of events clients hears from pods only. */
+static bool is_for_pods_alone(struct slice room_name)
+{
+    return room_name.ptr != NULL && room_name.ptr[0] == '/';
+}
+
 void message_from_bus(void *arg, struct slice room_name, struct slice payload, bool trusted)
 {
     struct message_inbox *inbox = arg;
     struct hub *hub = inbox->service->hub;
     uint64_t received_ns = clock_monotonic_ns();
+    if (!trusted && is_for_pods_alone(room_name)) {
+        bus_count_invalid(inbox->service->bus);
+        return;
+    }
     struct room *room =
         room_name.ptr != NULL ? hub_find_room(hub, room_name) : room_retain(hub_global(hub));
     if (room == NULL)
@@ -135,8 +118,10 @@ void message_from_bus(void *arg, struct slice room_name, struct slice payload, b
     struct slice json = trusted ? payload : adopt(inbox, room_name, payload);
     struct message *message =
         json.ptr != NULL ? message_try_create(WS_TEXT, json, received_ns) : NULL;
-    if (message != NULL)
+    if (message != NULL) {
+        remember(inbox->service->window, room_name, json);
         hub_publish(hub, room, message, &inbox->compressor);
+    }
     message_release(message);
     room_release(room);
 }

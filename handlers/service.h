@@ -13,17 +13,21 @@
 
 struct bus;
 struct hub;
+struct window;
 
 #define SERVICE_FOR_EVER UINT64_MAX
+#define SERVICE_VERSION  "1.0.0"
 
 struct service {
     const char *pod_id;
     const char *allowed_origins;   /* for origin_is_allowed */
     bool compression;              /* permessage-deflate is agreed to */
     uint64_t redis_ready_grace_ms; /* how long Redis may be away; SERVICE_FOR_EVER */
+    unsigned max_rooms;            /* that a client may be in */
     struct hub *hub;
-    struct bus *bus;      /* NULL: no Redis */
-    uint64_t started_ms;  /* clock_monotonic_ms */
-    atomic_bool starting; /* not all parts run yet */
-    atomic_bool draining; /* no new clients */
+    struct window *window; /* the last messages */
+    struct bus *bus;       /* NULL: no Redis */
+    uint64_t started_ms;   /* clock_monotonic_ms */
+    atomic_bool starting;  /* not all parts run yet */
+    atomic_bool draining;  /* no new clients */
 };

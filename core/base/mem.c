@@ -74,6 +74,11 @@ void *mem_try_resize(void *ptr, size_t count, size_t size)
     return bytes != SIZE_MAX ? realloc(ptr, bytes) : NULL;
 }
 
+void *mem_try_zalloc(size_t count, size_t size)
+{
+    return must_fail() ? NULL : calloc(count != 0 ? count : 1, size);
+}
+
 void mem_free(void *ptr)
 {
     free(ptr);

@@ -27,6 +27,9 @@ MUST_USE void *mem_try_alloc(size_t size);
 /* `count` elements of `size` bytes, contents kept; NULL (and `ptr` as it was) on overflow too. */
 MUST_USE void *mem_try_resize(void *ptr, size_t count, size_t size);
 
+/* `count` zeroed elements of `size` bytes, touched only when used; NULL on overflow too. */
+MUST_USE void *mem_try_zalloc(size_t count, size_t size);
+
 /* Takes NULL. */
 void mem_free(void *ptr);
 

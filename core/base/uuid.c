@@ -93,3 +93,18 @@ bool uuid_is_valid(struct slice text)
     }
     return true;
 }
+
+static unsigned hex_value(char c)
+{
+    return (unsigned)(c <= '9' ? c - '0' : (c | 0x20) - 'a' + 10);
+}
+
+void uuid_read(struct slice text, unsigned char out[UUID_BYTES])
+{
+    size_t at = 0;
+    for (size_t i = 0; i < UUID_BYTES; i++) {
+        at += text.ptr[at] == '-';
+        out[i] = (unsigned char)(hex_value(text.ptr[at]) << 4 | hex_value(text.ptr[at + 1]));
+        at += 2;
+    }
+}

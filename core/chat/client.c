@@ -56,8 +56,11 @@ static void run_join(struct loop_task *task, struct loop *loop)
     struct client *client = LIST_ENTRY(task, struct client, task);
     (void)loop;
     client->tasks--;
+    const struct hub_opts *opts = hub_opts(client->shard->hub);
     if (client_enter_reserved(client) != ERR_OK)
         client_end(client, WS_CLOSE_INTERNAL, "out of memory");
+    else if (opts->on_join != NULL)
+        opts->on_join(opts->arg, client);
 }
 
 void client_join(struct client *client)

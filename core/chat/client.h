@@ -147,13 +147,25 @@ struct room *client_find_room(const struct client *client, struct slice name);
 unsigned client_room_count(const struct client *client);
 
 /*
- * Puts the client into the room, an events client also into the group of the room's events clients;
- * and takes it out of both. In the loop's mailbox phase only (loop_post): what the turn brought
- * before is still the client's, what comes later is not. Entering a room that it is in already, or
- * leaving one that it is not in, changes nothing. ERR_NOMEM: it is not in the room.
+ * Joining and leaving have two steps. The first one, at once, decides what client_find_room says;
+ * the second one, in the loop's mailbox phase (loop_post), what the client is sent: what was
+ * published to the room in between, in whatever order, is the client's or is not.
+ *
+ *     seat = client_reserve_room(…)       client_begin_leaving(…, &seat)
+ *     client_take_seat(client, seat)      client_vacate(client, seat)
+ *
+ * An events client enters the group of the room's events clients with it. A seat is the client's:
+ * it goes with it. The room is one that the client is not in.
  */
-MUST_USE enum err client_enter_room(struct client *client, struct slice name);
-void client_leave_room(struct client *client, struct slice name);
+struct seat;
+/* NULL without memory. */
+MUST_USE struct seat *client_reserve_room(struct client *client, struct slice name);
+/* ERR_NOMEM: the seat is to be vacated. */
+MUST_USE enum err client_take_seat(struct client *client, struct seat *seat);
+/* `*seat` NULL: it is not in that room, or, with ERR_NOMEM, it stays there. */
+MUST_USE enum err client_begin_leaving(struct client *client, struct slice name,
+                                       struct seat **seat);
+void client_vacate(struct client *client, struct seat *seat);
 
 /* A task about the client is posted: it is not freed before client_task_done. */
 void client_task_begin(struct client *client);

@@ -1,6 +1,8 @@
 /*
- * Where a client is. The room of its path has its membership in the client itself; every further
- * one, hidden ones included, is a seat of its own.
+ * Where a client is. A plain client's first room has its membership in the client itself, which
+ * keeps an idle client small; every other room is a seat. A seat is counted in at once and enters
+ * the arrays in the mailbox, and the same way out, so that a client's own messages keep their place
+ * before and behind.
  */
 #include "core/chat/client_io.h"
 
@@ -11,85 +13,114 @@
 
 struct seat {
     struct seat *next;
-    struct membership membership;
+    struct membership room;
+    struct membership events; /* of the room's events clients; room NULL: a plain client's seat */
+    bool leaving;             /* no longer counts for the client */
 };
+
+static const struct membership nowhere = {.index = MEMBERSHIP_OUT};
 
 /* --- one membership --- */
 
 static void release(struct client *client, struct membership *membership)
 {
     struct shard *shard = client->shard;
+    if (membership->room == NULL)
+        return;
     if (membership->index != MEMBERSHIP_OUT)
         room_part_remove(&membership->room->parts[shard->index], membership);
     hub_release_membership(shard->hub, membership, shard->index, client->deflate_out);
 }
 
+/* Into the array; what the turn brought the room before is not for this member. */
 static enum err stand_in(struct client *client, struct membership *membership)
 {
-    struct room *room = membership->room;
-    return room != NULL ? room_part_add(&room->parts[client->shard->index], client, membership)
-                        : ERR_OK;
+    if (membership->room == NULL || membership->index != MEMBERSHIP_OUT)
+        return ERR_OK;
+    struct room_part *part = &membership->room->parts[client->shard->index];
+    struct batch *batch = room_part_batch(part, client->deflate_out);
+    membership->taken_of = batch;
+    membership->taken = batch != NULL ? batch->len : 0;
+    return room_part_add(part, client, membership);
 }
 
 /* --- seats --- */
 
-static struct seat **find_seat(struct client *client, struct slice name)
+/* Counts the client into the room's group of events clients. */
+static enum err reserve_events(struct client *client, struct seat *seat)
+{
+    char name[ROOM_KEY_MAX];
+    struct shard *shard = client->shard;
+    if (!client->events)
+        return ERR_OK;
+    return hub_enter(shard->hub, room_events_name(seat->room.room->name, name), shard->index,
+                     client->deflate_out, &seat->events);
+}
+
+static struct seat *add_seat(struct client *client)
+{
+    struct seat *seat = mem_try_alloc(sizeof *seat);
+    if (seat == NULL)
+        return NULL;
+    *seat = (struct seat){.next = client->seats, .room = nowhere, .events = nowhere};
+    client->seats = seat;
+    return seat;
+}
+
+static void vacate(struct client *client, struct seat *seat)
 {
     struct seat **at = &client->seats;
-    while (*at != NULL && !slice_equals((*at)->membership.room->name, name))
+    while (*at != seat)
         at = &(*at)->next;
-    return at;
-}
-
-static enum err reserve(struct client *client, struct slice name)
-{
-    struct shard *shard = client->shard;
-    struct seat *seat = mem_try_alloc(sizeof *seat);
-    if (seat == NULL || hub_enter(shard->hub, name, shard->index, client->deflate_out,
-                                  &seat->membership) != ERR_OK) {
-        mem_free(seat);
-        return ERR_NOMEM;
-    }
-    seat->next = client->seats;
-    client->seats = seat;
-    return ERR_OK;
-}
-
-static void vacate(struct client *client, struct seat **at)
-{
-    struct seat *seat = *at;
-    if (seat == NULL)
-        return;
-    client_queue_taken_of(client, &seat->membership);
     *at = seat->next;
-    release(client, &seat->membership);
+    client_queue_taken_of(client, &seat->room);
+    client_queue_taken_of(client, &seat->events);
+    release(client, &seat->room);
+    release(client, &seat->events);
     mem_free(seat);
+}
+
+static struct seat *find_seat(const struct client *client, struct slice name)
+{
+    for (struct seat *seat = client->seats; seat != NULL; seat = seat->next)
+        if (!seat->leaving && slice_equals(seat->room.room->name, name))
+            return seat;
+    return NULL;
 }
 
 /* --- from the start --- */
 
-static enum err reserve_events(struct client *client, struct slice name)
+/* An events client's first room becomes a seat: its membership is in no array yet. */
+static enum err seat_first_room(struct client *client)
 {
-    char events[ROOM_KEY_MAX];
-    return reserve(client, room_events_name(name, events));
+    struct seat *seat = add_seat(client);
+    if (seat == NULL)
+        return ERR_NOMEM;
+    seat->room = client->room;
+    enum err err = reserve_events(client, seat);
+    if (err != ERR_OK)
+        seat->room = nowhere; /* the caller's still */
+    else
+        client->room = nowhere;
+    if (err != ERR_OK)
+        vacate(client, seat);
+    return err;
 }
 
 enum err client_reserve_rooms(struct client *client)
 {
     char name[sizeof ROOM_USER_PREFIX - 1 + UUID_TEXT_LEN];
-    struct slice users = slice_of(name, sizeof name);
     if (!client->events)
         return ERR_OK;
     memcpy(name, ROOM_USER_PREFIX, sizeof ROOM_USER_PREFIX - 1);
     memcpy(name + sizeof ROOM_USER_PREFIX - 1, client->id, UUID_TEXT_LEN);
-    enum err err = reserve(client, users);
-    if (err == ERR_OK)
-        err = reserve_events(client, users);
-    if (err == ERR_OK && client->room.room != NULL)
-        err = reserve_events(client, client->room.room->name);
-    while (err != ERR_OK && client->seats != NULL)
-        vacate(client, &client->seats);
-    return err;
+    struct seat *users = client_reserve_room(client, slice_of(name, sizeof name));
+    if (users == NULL)
+        return ERR_NOMEM;
+    if (client->room.room == NULL || seat_first_room(client) == ERR_OK)
+        return ERR_OK;
+    vacate(client, users);
+    return ERR_NOMEM;
 }
 
 enum err client_enter_reserved(struct client *client)
@@ -98,24 +129,25 @@ enum err client_enter_reserved(struct client *client)
     if (err == ERR_OK)
         err = stand_in(client, &client->room);
     for (struct seat *seat = client->seats; err == ERR_OK && seat != NULL; seat = seat->next)
-        err = stand_in(client, &seat->membership);
+        err = client_take_seat(client, seat);
     return err;
 }
 
 void client_leave_rooms(struct client *client)
 {
     while (client->seats != NULL)
-        vacate(client, &client->seats);
-    if (client->room.room != NULL)
-        release(client, &client->room);
+        vacate(client, client->seats);
+    release(client, &client->room);
     release(client, &client->global);
 }
 
 void client_queue_taken(struct client *client)
 {
     client_queue_taken_of(client, &client->room);
-    for (struct seat *seat = client->seats; seat != NULL; seat = seat->next)
-        client_queue_taken_of(client, &seat->membership);
+    for (struct seat *seat = client->seats; seat != NULL; seat = seat->next) {
+        client_queue_taken_of(client, &seat->room);
+        client_queue_taken_of(client, &seat->events);
+    }
     client_queue_taken_of(client, &client->global);
 }
 
@@ -126,60 +158,61 @@ struct room *client_find_room(const struct client *client, struct slice name)
     struct room *room = client->room.room;
     if (room != NULL && slice_equals(room->name, name))
         return room;
-    for (const struct seat *seat = client->seats; seat != NULL; seat = seat->next)
-        if (slice_equals(seat->membership.room->name, name))
-            return seat->membership.room;
-    return NULL;
+    const struct seat *seat = find_seat(client, name);
+    return seat != NULL ? seat->room.room : NULL;
 }
 
 unsigned client_room_count(const struct client *client)
 {
     unsigned count = client->room.room != NULL;
     for (const struct seat *seat = client->seats; seat != NULL; seat = seat->next)
-        count += !seat->membership.room->hidden;
+        count += !seat->leaving && !seat->room.room->hidden;
     return count;
 }
 
-/* Into one group; what the turn brought it before is not for this member. */
-static enum err enter(struct client *client, struct slice name)
+struct seat *client_reserve_room(struct client *client, struct slice name)
 {
-    enum err err = reserve(client, name);
-    if (err != ERR_OK)
-        return err;
-    struct membership *membership = &client->seats->membership;
-    struct room_part *part = &membership->room->parts[client->shard->index];
-    struct batch *batch = room_part_batch(part, client->deflate_out);
-    err = stand_in(client, membership);
-    membership->taken_of = batch;
-    membership->taken = batch != NULL ? batch->len : 0;
-    if (err != ERR_OK)
-        vacate(client, &client->seats);
-    return err;
+    struct shard *shard = client->shard;
+    struct seat *seat = add_seat(client);
+    if (seat == NULL)
+        return NULL;
+    if (hub_enter(shard->hub, name, shard->index, client->deflate_out, &seat->room) == ERR_OK &&
+        reserve_events(client, seat) == ERR_OK)
+        return seat;
+    vacate(client, seat);
+    return NULL;
 }
 
-enum err client_enter_room(struct client *client, struct slice name)
+enum err client_take_seat(struct client *client, struct seat *seat)
 {
-    char events[ROOM_KEY_MAX];
-    if (client_find_room(client, name) != NULL)
-        return ERR_OK;
-    enum err err = enter(client, name);
-    if (err == ERR_OK && client->events) {
-        err = enter(client, room_events_name(name, events));
-        if (err != ERR_OK)
-            vacate(client, find_seat(client, name));
-    }
-    return err;
+    enum err err = stand_in(client, &seat->room);
+    return err == ERR_OK ? stand_in(client, &seat->events) : err;
 }
 
-void client_leave_room(struct client *client, struct slice name)
+/* The plain client's first room becomes a seat, too, before it is left. */
+static struct seat *move_first_room(struct client *client)
 {
-    char events[ROOM_KEY_MAX];
-    struct room *room = client->room.room;
-    if (room != NULL && slice_equals(room->name, name)) {
-        client_queue_taken_of(client, &client->room);
-        release(client, &client->room);
-    } else {
-        vacate(client, find_seat(client, name));
-    }
-    vacate(client, find_seat(client, room_events_name(name, events)));
+    struct seat *seat = add_seat(client);
+    if (seat == NULL)
+        return NULL;
+    seat->room = client->room;
+    client->room = nowhere;
+    room_part_move(&seat->room.room->parts[client->shard->index], &seat->room);
+    return seat;
+}
+
+enum err client_begin_leaving(struct client *client, struct slice name, struct seat **out)
+{
+    struct room *first = client->room.room;
+    bool is_first = first != NULL && slice_equals(first->name, name);
+    *out = is_first ? move_first_room(client) : find_seat(client, name);
+    if (*out == NULL)
+        return is_first ? ERR_NOMEM : ERR_OK;
+    (*out)->leaving = true;
+    return ERR_OK;
+}
+
+void client_vacate(struct client *client, struct seat *seat)
+{
+    vacate(client, seat);
 }

@@ -121,13 +121,21 @@ static struct fault take_id(struct reading *reading, const struct value *value)
 
 static struct fault take_ref(struct reading *reading, const struct value *value)
 {
-    reading->out->raw_ref = repeatable(value->raw);
+    struct envelope *out = reading->out;
+    out->raw_ref = repeatable(value->raw);
+    out->ref_given =
+        value->kind == VALUE_STRING && value->text.len >= 1 && value->text.len <= ENVELOPE_REF_MAX;
+    if (!out->ref_given)
+        return invalid("ref must be a string of 1 to 64 bytes", "ref");
+    /* Escapes may have made it long, but the reply needs it. */
+    out->raw_ref = has_lone_surrogate(value->raw) ? SLICE_NONE : value->raw;
     return no_fault;
 }
 
 static struct fault take_type(struct reading *reading, const struct value *value)
 {
     reading->out->type = ENVELOPE_CHAT;
+    reading->out->type_given = true;
     for (int type = 0; value->kind == VALUE_STRING && type < ENVELOPE_TYPES; type++) {
         if (slice_equals_str(value->text, type_names[type])) {
             reading->out->type = (enum envelope_type)type;
@@ -160,10 +168,16 @@ static bool is_event(struct slice text)
     return colons == 1 && side != 0;
 }
 
+/* The one event of clients that has no entity. */
+static bool is_ping(struct slice text)
+{
+    return slice_equals_str(text, "ping");
+}
+
 static struct fault take_event(struct reading *reading, const struct value *value)
 {
     reading->out->event.len = 0;
-    if (value->kind != VALUE_STRING || !is_event(value->text))
+    if (value->kind != VALUE_STRING || !(is_event(value->text) || is_ping(value->text)))
         return invalid("event must have the form entity:action", "event");
     keep(&reading->out->event, value->text);
     return no_fault;
@@ -379,6 +393,7 @@ enum err envelope_parse(struct slice json, enum envelope_source source, struct e
     struct reading reading = {.json = json, .source = source, .out = out};
     out->type = ENVELOPE_CHAT;
     out->target = ENVELOPE_OWN_ROOM;
+    out->type_given = out->ref_given = false;
     out->id.len = out->event.len = out->room.len = out->from.len = out->timestamp.len = 0;
     out->data = out->raw_id = out->raw_ref = SLICE_NONE;
     reading.yajl = yajl_alloc(&callbacks, NULL, &reading);
@@ -406,6 +421,19 @@ static void append_now(struct buf *buf)
     char now[CLOCK_RFC3339_SIZE];
     clock_format_rfc3339(clock_wall_ms(), now);
     buf_append(buf, now, sizeof now - 1);
+}
+
+void envelope_stamp(struct envelope *envelope)
+{
+    char now[CLOCK_RFC3339_SIZE];
+    if (envelope->id.len == 0) {
+        uuid_make_v7(envelope->id.bytes);
+        envelope->id.len = UUID_TEXT_LEN;
+    }
+    if (envelope->timestamp.len == 0) {
+        clock_format_rfc3339(clock_wall_ms(), now);
+        keep(&envelope->timestamp, slice_of(now, sizeof now - 1));
+    }
 }
 
 void envelope_append(struct buf *buf, const struct envelope *envelope, struct slice room,
@@ -439,15 +467,121 @@ void envelope_append(struct buf *buf, const struct envelope *envelope, struct sl
     buf_append_str(buf, "\"}");
 }
 
+void envelope_begin_server(struct buf *buf, enum envelope_type type, const char *event,
+                           struct slice room)
+{
+    buf_append_str(buf, "{\"id\":\"");
+    append_new_id(buf);
+    buf_append_str(buf, "\",\"type\":\"");
+    buf_append_str(buf, type_names[type]);
+    buf_append_str(buf, "\",\"event\":\"");
+    buf_append_str(buf, event);
+    buf_append_char(buf, '"');
+    if (room.ptr != NULL) {
+        buf_append_str(buf, ",\"room\":");
+        json_append_string(buf, room);
+    }
+    buf_append_str(buf, ",\"from\":\"server\",\"data\":");
+}
+
+void envelope_end_server(struct buf *buf)
+{
+    buf_append_str(buf, ",\"timestamp\":\"");
+    append_now(buf);
+    buf_append_str(buf, "\"}");
+}
+
+void envelope_append_reply(struct buf *buf, const struct envelope *taken, struct slice members)
+{
+    envelope_begin_server(buf, ENVELOPE_SYSTEM, "reply", SLICE_NONE);
+    buf_append_char(buf, '{');
+    if (taken->ref_given) {
+        buf_append_str(buf, "\"ref\":");
+        buf_append_slice(buf, taken->raw_ref);
+        buf_append_char(buf, ',');
+    }
+    buf_append_str(buf, "\"status\":\"ok\"");
+    buf_append_slice(buf, members);
+    buf_append_char(buf, '}');
+    envelope_end_server(buf);
+}
+
 void envelope_append_error(struct buf *buf, const struct fault *fault,
                            const struct envelope *failed)
 {
     const struct fault_extra extras[] = {{"id", failed->raw_id}, {"ref", failed->raw_ref}};
-    buf_append_str(buf, "{\"id\":\"");
-    append_new_id(buf);
-    buf_append_str(buf, "\",\"type\":\"system\",\"event\":\"error\",\"from\":\"server\",\"data\":");
+    envelope_begin_server(buf, ENVELOPE_SYSTEM, "error", SLICE_NONE);
     fault_append_json(buf, fault, extras, sizeof extras / sizeof *extras);
-    buf_append_str(buf, ",\"timestamp\":\"");
-    append_now(buf);
-    buf_append_str(buf, "\"}");
+    envelope_end_server(buf);
+}
+
+/* --- the front of what a pod wrote --- */
+
+/* Whether `text` goes on with this; it is left with what follows. */
+static bool goes_on(struct slice *text, const char *with)
+{
+    if (!slice_starts_with(*text, slice_str(with)))
+        return false;
+    *text = slice_skip(*text, strlen(with));
+    return true;
+}
+
+/* Up to the closing quote of a string without escapes; `text` is left with what follows it. */
+static bool read_plain(struct slice *text, struct slice *out)
+{
+    const char *quote = memchr(text->ptr, '"', text->len);
+    if (quote == NULL)
+        return false;
+    *out = slice_of(text->ptr, (size_t)(quote - text->ptr));
+    *text = slice_skip(*text, out->len + 1);
+    return true;
+}
+
+/* The same for one that may hold escaped quotes and backslashes; names hold nothing else that
+ * json_append_string escapes. */
+static bool read_name(struct slice *text, struct envelope_text *out)
+{
+    size_t at = 0;
+    out->len = 0;
+    while (at < text->len && text->ptr[at] != '"') {
+        at += text->ptr[at] == '\\';
+        if (at == text->len || out->len == sizeof out->bytes)
+            return false;
+        out->bytes[out->len++] = text->ptr[at++];
+    }
+    if (at == text->len)
+        return false;
+    *text = slice_skip(*text, at + 1);
+    return true;
+}
+
+/* Up to the timestamp, which is the last member; a client's data cannot pretend to be it. */
+static bool read_data(const struct slice *text, struct slice *out)
+{
+    static const char last[] = ",\"timestamp\":\"";
+    size_t len = sizeof last - 1;
+    for (size_t behind = len; behind <= len + ENVELOPE_TIMESTAMP_MAX + 2; behind++) {
+        if (behind > text->len)
+            return false;
+        *out = slice_of(text->ptr, text->len - behind);
+        if (memcmp(out->ptr + out->len, last, len) == 0)
+            return true;
+    }
+    return false;
+}
+
+bool envelope_read_front(struct slice json, struct envelope_front *out)
+{
+    struct envelope_text room;
+    out->event = slice_str("");
+    if (!goes_on(&json, "{\"id\":\"") || !read_plain(&json, &out->id) ||
+        !goes_on(&json, ",\"type\":\"") || !read_plain(&json, &out->type))
+        return false;
+    if (goes_on(&json, ",\"event\":\"") && !read_plain(&json, &out->event))
+        return false;
+    if (goes_on(&json, ",\"room\":\"") && !read_name(&json, &room))
+        return false;
+    return uuid_is_valid(out->id) && goes_on(&json, ",\"from\":\"") &&
+           read_name(&json, &out->from) && goes_on(&json, ",\"data\":") &&
+           read_data(&json, &out->data);
 }

@@ -27,6 +27,7 @@ enum {
     ENVELOPE_FROM_MAX = 128,
     ENVELOPE_TIMESTAMP_MAX = 40,
     ENVELOPE_REPEAT_MAX = 128, /* a longer id or ref is not repeated in an error */
+    ENVELOPE_REF_MAX = 64,
 };
 
 enum envelope_type {
@@ -52,6 +53,8 @@ struct envelope_text {
 struct envelope {
     enum envelope_type type;
     enum envelope_target target;
+    bool type_given; /* otherwise it is the default */
+    bool ref_given;  /* the sender wants a reply: raw_ref is good for it */
     struct envelope_text id, event, room, from, timestamp;
     struct slice data;   /* JSON in the input; ptr NULL: absent */
     struct slice raw_id; /* the value as it came, for repeating in an error; ptr NULL: absent */
@@ -76,6 +79,34 @@ MUST_USE enum err envelope_parse(struct slice json, enum envelope_source source,
  */
 void envelope_append(struct buf *buf, const struct envelope *envelope, struct slice room,
                      struct slice from);
+
+/* Fills id and timestamp in where they are absent, so that they can be told before they are
+ * written. */
+void envelope_stamp(struct envelope *envelope);
+
+/*
+ * What the service itself says: everything up to the value of `data`, which the caller appends, and
+ * what follows it. `room` ptr NULL: none is named.
+ */
+void envelope_begin_server(struct buf *buf, enum envelope_type type, const char *event,
+                           struct slice room);
+void envelope_end_server(struct buf *buf);
+
+/* The reply to a message that was taken: `members` (JSON, each with a comma in front; may be empty)
+ * stand behind ref and status. A message without a ref gets none in its reply. */
+void envelope_append_reply(struct buf *buf, const struct envelope *taken, struct slice members);
+
+/* What stands at the front of an envelope that a pod wrote (envelope_append). */
+struct envelope_front {
+    struct slice id;
+    struct slice type;
+    struct slice event; /* empty: none */
+    struct envelope_text from;
+    struct slice data;
+};
+
+/* False when it does not look like one; no JSON is parsed. */
+bool envelope_read_front(struct slice json, struct envelope_front *out);
 
 /* Appends an error envelope that repeats the id and ref of the message that failed. */
 void envelope_append_error(struct buf *buf, const struct fault *fault,

@@ -424,6 +424,15 @@ void hub_mark_subscribed(struct hub *hub, struct slice name)
 
 /* --- statistics --- */
 
+size_t hub_count_members(struct hub *hub, struct slice name)
+{
+    lock_acquire(&hub->lock);
+    const struct room *room = map_get(&hub->rooms, name);
+    size_t count = room != NULL ? room->total : 0;
+    lock_release(&hub->lock);
+    return count;
+}
+
 /* A heap with the smallest of the kept rooms on top. */
 static void sift_down(struct room **heap, size_t count, size_t i)
 {

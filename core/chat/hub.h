@@ -43,6 +43,9 @@ struct hub_opts {
     /* A whole message of a client, on the client's loop. The payload is good for the call. */
     void (*on_message)(void *arg, struct client *client, enum ws_opcode opcode,
                        struct slice payload);
+    /* A client is a member of its rooms now, on its loop, and nothing was sent to it yet. May be
+     * NULL. */
+    void (*on_join)(void *arg, struct client *client);
     /* hub_take_interest has something to take. No lock is held. NULL: nobody is interested. */
     void (*on_interest)(void *arg);
 };
@@ -101,6 +104,9 @@ void hub_take_interest(struct hub *hub, void (*each)(void *arg, struct slice roo
 
 /* The room's subscription stands. */
 void hub_mark_subscribed(struct hub *hub, struct slice name);
+
+/* Members of the room of this name, on this pod. */
+size_t hub_count_members(struct hub *hub, struct slice name);
 
 struct hub_room_count {
     uint32_t members;

@@ -97,6 +97,12 @@ enum err room_part_add(struct room_part *part, struct client *client, struct mem
     return ERR_OK;
 }
 
+void room_part_move(struct room_part *part, struct membership *membership)
+{
+    if (membership->index != MEMBERSHIP_OUT)
+        part->members[membership->index].membership = membership;
+}
+
 /* Gives memory back once a large room has become small. */
 static void shrink(struct room_part *part)
 {

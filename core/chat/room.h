@@ -101,6 +101,8 @@ void room_release(struct room *room);
  * leaves both as they were. The part's loop. */
 MUST_USE enum err room_part_add(struct room_part *part, struct client *client,
                                 struct membership *membership);
+/* The membership stands somewhere else now. The part's loop. */
+void room_part_move(struct room_part *part, struct membership *membership);
 /* Takes it out again; the membership keeps its count. The part's loop, and not while the array is
  * walked. */
 void room_part_remove(struct room_part *part, struct membership *membership);

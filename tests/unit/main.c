@@ -40,10 +40,12 @@
     SUITE("core/chat/client", client_tests)                                                        \
     SUITE("core/chat/counters", counters_tests)                                                    \
     SUITE("core/chat/envelope", envelope_tests)                                                    \
+    SUITE("core/chat/fields", fields_tests)                                                        \
     SUITE("core/chat/hub", hub_tests)                                                              \
     SUITE("core/chat/message", message_tests)                                                      \
     SUITE("core/chat/outq", outq_tests)                                                            \
     SUITE("core/chat/room", room_tests)                                                            \
+    SUITE("core/chat/window", window_tests)                                                        \
     SUITE("core/bus/backoff", backoff_tests)                                                       \
     SUITE("core/bus/bus", bus_tests)                                                               \
     SUITE("core/bus/bus_away", bus_away_tests)                                                     \

@@ -113,7 +113,7 @@ describe('the chat page', () => {
             test.after(() => program.hangUp());
             const values = [{}, null, 0, 'bare', [1, { a: '<i>' }], { name: 7, text: 8 }];
             for (const data of values) program.sendJson({ data });
-            program.sendJson({ type: 'notification', event: 'deploy:finished', data: { ok: true } });
+            program.sendJson({ type: 'notification', event: 'notification:send', data: { ok: true } });
             await messageOf(page, '{"ok":true}').waitFor();
             assert.deepEqual(
                 await page.locator('.message .text').allTextContents(),

@@ -121,7 +121,22 @@ static void every_place_is_looked_at(void)
     }
 }
 
+static void its_text_is_read_in_any_case(void)
+{
+    static const unsigned char expected[UUID_BYTES] = {0x01, 0x89, 0x0a, 0x5d, 0xac, 0x96,
+                                                       0x77, 0x4b, 0xbc, 0xce, 0xb3, 0x02,
+                                                       0x09, 0x9a, 0x80, 0x57};
+    static const char *const texts[] = {"01890a5d-ac96-774b-bcce-b302099a8057",
+                                        "01890A5D-AC96-774B-BCCE-B302099A8057"};
+    for (int i = 0; i < 2; i++) {
+        unsigned char bytes[UUID_BYTES];
+        uuid_read(slice_str(texts[i]), bytes);
+        CU_ASSERT_EQUAL(memcmp(bytes, expected, sizeof bytes), 0);
+    }
+}
+
 CU_TestInfo uuid_tests[] = {
+    {"its_text_is_read_in_any_case", its_text_is_read_in_any_case},
     {"has_version_7_and_the_right_variant", has_version_7_and_the_right_variant},
     {"begins_with_the_time", begins_with_the_time},
     {"later_ones_sort_later", later_ones_sort_later},

@@ -254,7 +254,11 @@ static void members_are_judged(void)
         {"{\"room\":[]}", "room"},
         {"{\"room\":{}}", "room"},
         {"{\"from\":1,\"timestamp\":[]}", NULL}, /* ignored, whatever they are */
-        {"{\"ref\":{\"any\":[1]}}", NULL},
+        {"{\"ref\":\"r\"}", NULL},
+        {"{\"ref\":{\"any\":[1]}}", "ref"},
+        {"{\"ref\":1}", "ref"},
+        {"{\"ref\":null}", "ref"},
+        {"{\"ref\":\"\"}", "ref"},
         {"{\"data\":null}", NULL},
         {"{\"data\":{\"id\":1,\"type\":\"x\",\"room\":3}}", NULL},
         {"{\"data\":[{\"type\":1}]}", NULL},
@@ -329,15 +333,100 @@ static void of_a_member_that_comes_twice_the_last_one_counts(void)
     struct envelope envelope;
     struct fault fault = fault_of(
         slice_str("{\"type\":\"chat\",\"room\":\"a\",\"data\":1,\"event\":\"a:b\",\"room\":\"bc\","
-                  "\"type\":\"system\",\"data\":[2],\"event\":\"c:d\",\"room\":null,\"ref\":1,"
-                  "\"ref\":2}"),
+                  "\"type\":\"system\",\"data\":[2],\"event\":\"c:d\",\"room\":null,\"ref\":\"1\","
+                  "\"ref\":\"2\"}"),
         ENVELOPE_OF_CLIENT, &envelope);
     CU_ASSERT_EQUAL(fault.code, FAULT_NONE);
     CU_ASSERT_EQUAL(envelope.type, ENVELOPE_SYSTEM);
     CU_ASSERT_EQUAL(envelope.target, ENVELOPE_GLOBAL);
     CU_ASSERT_TRUE(text_is(&envelope.event, "c:d"));
     CU_ASSERT_TRUE(slice_equals_str(envelope.data, "[2]"));
-    CU_ASSERT_TRUE(slice_equals_str(envelope.raw_ref, "2"));
+    CU_ASSERT_TRUE(slice_equals_str(envelope.raw_ref, "\"2\""));
+}
+
+/* Counted as decoded: escapes may make it six times as long, and it is repeated as it came. */
+static void a_ref_has_64_bytes_at_most(void)
+{
+    for (int escaped = 0; escaped <= 1; escaped++) {
+        for (int len = ENVELOPE_REF_MAX - 1; len <= ENVELOPE_REF_MAX + 1; len++) {
+            struct envelope envelope;
+            struct buf json;
+            buf_init(&json, 1024);
+            buf_append_str(&json, "{\"ref\":\"");
+            for (int i = 0; i < len; i++)
+                buf_append_str(&json, escaped ? "\\u0041" : "x");
+            buf_append_str(&json, "\"}");
+            struct fault fault = fault_of(buf_slice(&json), ENVELOPE_OF_CLIENT, &envelope);
+            CU_ASSERT_EQUAL(fault.code,
+                            len <= ENVELOPE_REF_MAX ? FAULT_NONE : FAULT_INVALID_PAYLOAD);
+            CU_ASSERT_EQUAL(envelope.ref_given, len <= ENVELOPE_REF_MAX);
+            if (len <= ENVELOPE_REF_MAX)
+                CU_ASSERT_EQUAL(envelope.raw_ref.len, (size_t)len * (escaped ? 6 : 1) + 2);
+            buf_fini(&json);
+        }
+    }
+}
+
+static json_t *read_json(const struct buf *buf);
+
+static void a_reply_repeats_the_ref(void)
+{
+    static const char *const refs[] = {"\"r-1\"", "\"\\u0041\"", NULL};
+    for (size_t i = 0; i < sizeof refs / sizeof *refs; i++) {
+        char in[64] = "{}";
+        struct envelope taken;
+        struct buf buf;
+        buf_init(&buf, 4096);
+        if (refs[i] != NULL)
+            (void)snprintf(in, sizeof in, "{\"ref\":%s}", refs[i]);
+        CU_ASSERT_EQUAL(fault_of(slice_str(in), ENVELOPE_OF_CLIENT, &taken).code, FAULT_NONE);
+        envelope_append_reply(&buf, &taken, slice_str(",\"n\":1"));
+        json_t *json = read_json(&buf), *data = json_object_get(json, "data");
+        CU_ASSERT_STRING_EQUAL(json_string_value(json_object_get(json, "event")), "reply");
+        CU_ASSERT_STRING_EQUAL(json_string_value(json_object_get(json, "type")), "system");
+        CU_ASSERT_STRING_EQUAL(json_string_value(json_object_get(json, "from")), "server");
+        CU_ASSERT_STRING_EQUAL(json_string_value(json_object_get(data, "status")), "ok");
+        CU_ASSERT_EQUAL(json_integer_value(json_object_get(data, "n")), 1);
+        CU_ASSERT_EQUAL(json_object_size(data), refs[i] != NULL ? 3 : 2);
+        buf_append_char(&buf, '\0');
+        if (refs[i] != NULL)
+            CU_ASSERT_PTR_NOT_NULL(strstr(buf.ptr, refs[i]));
+        json_decref(json);
+        buf_fini(&buf);
+    }
+}
+
+/* Whatever envelope_append wrote is read again, names with quotes and backslashes too. */
+static void its_front_is_read_back(void)
+{
+    static const char *const names[] = {"lobby", "a\"b\\c", "\\", "\"", "h\303\251"};
+    static const char *const events[] = {NULL, "message:send"};
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        for (size_t event = 0; event < 2; event++) {
+            struct envelope envelope;
+            struct envelope_front front;
+            struct buf buf;
+            char in[64] = "{}";
+            buf_init(&buf, 4096);
+            if (events[event] != NULL)
+                (void)snprintf(in, sizeof in, "{\"event\":\"%s\"}", events[event]);
+            CU_ASSERT_EQUAL(fault_of(slice_str(in), ENVELOPE_OF_CLIENT, &envelope).code,
+                            FAULT_NONE);
+            struct slice room = i == 0 ? SLICE_NONE : slice_str(names[i]);
+            envelope_stamp(&envelope);
+            envelope_append(&buf, &envelope, room, slice_str(names[i]));
+            CU_ASSERT_TRUE(envelope_read_front(buf_slice(&buf), &front));
+            CU_ASSERT_TRUE(slice_equals(front.id, slice_of(envelope.id.bytes, UUID_TEXT_LEN)));
+            CU_ASSERT_TRUE(slice_equals_str(front.type, "chat"));
+            CU_ASSERT_TRUE(slice_equals_str(front.event, event == 0 ? "" : events[event]));
+            CU_ASSERT_TRUE(text_is(&front.from, names[i]));
+            /* Cut anywhere before the timestamp it is none. */
+            CU_ASSERT_TRUE(slice_equals_str(front.data, "{}"));
+            for (size_t len = 0; len < buf.len - sizeof "2000-01-01T00:00:00.000Z\"}"; len++)
+                CU_ASSERT_FALSE(envelope_read_front(slice_of(buf.ptr, len), &front));
+            buf_fini(&buf);
+        }
+    }
 }
 
 static void data_is_the_very_bytes_that_came(void)
@@ -506,7 +595,7 @@ static void what_is_absent_is_filled_in(void)
     struct buf buf;
     char now[CLOCK_RFC3339_SIZE];
     buf_init(&buf, 4096);
-    append(&buf, "{\"from\":\"x\",\"timestamp\":\"2000-01-01T00:00:00Z\",\"more\":1,\"ref\":2}",
+    append(&buf, "{\"from\":\"x\",\"timestamp\":\"2000-01-01T00:00:00Z\",\"more\":1,\"ref\":\"2\"}",
            ENVELOPE_OF_CLIENT, NULL);
     clock_format_rfc3339(clock_wall_ms(), now);
     json_t *json = read_json(&buf);
@@ -638,6 +727,9 @@ CU_TestInfo envelope_tests[] = {
     {"only_one_whole_object_is_a_message", only_one_whole_object_is_a_message},
     {"a_nul_octet_is_no_white_space", a_nul_octet_is_no_white_space},
     {"a_text_that_is_cut_is_no_message", a_text_that_is_cut_is_no_message},
+    {"a_ref_has_64_bytes_at_most", a_ref_has_64_bytes_at_most},
+    {"a_reply_repeats_the_ref", a_reply_repeats_the_ref},
+    {"its_front_is_read_back", its_front_is_read_back},
     {"sixty_four_levels_are_allowed", sixty_four_levels_are_allowed},
     {"half_a_surrogate_pair_is_refused_anywhere", half_a_surrogate_pair_is_refused_anywhere},
     {"members_are_judged", members_are_judged},

@@ -1,0 +1,150 @@
+#include "handlers/events.h"
+
+#include "core/chat/client.h"
+#include "core/chat/hub.h"
+#include "core/chat/shard.h"
+#include "handlers/event_message.h"
+#include "handlers/event_room.h"
+#include "handlers/event_session.h"
+#include "handlers/rights.h"
+#include "handlers/service.h"
+
+const struct event events_table[] = {
+    {"message:send", ENVELOPE_CHAT, EVENT_MESSAGES, "anything", event_message_send},
+    {"message:edit", ENVELOPE_CHAT, EVENT_MESSAGES, "id, data", event_message_edit},
+    {"message:delete", ENVELOPE_CHAT, EVENT_MESSAGES, "id", event_message_delete},
+    {"message:delivered", ENVELOPE_CHAT, EVENT_MESSAGES, "ids", event_message_delivered},
+    {"message:read", ENVELOPE_CHAT, EVENT_MESSAGES, "ids", event_message_read},
+    {"notification:send", ENVELOPE_NOTIFICATION, EVENT_MESSAGES, "anything", event_message_send},
+    {"system:send", ENVELOPE_SYSTEM, EVENT_MESSAGES, "anything", event_message_send},
+    {"room:join", ENVELOPE_SYSTEM, EVENT_PRESENCE, "", event_room_join},
+    {"room:leave", ENVELOPE_SYSTEM, EVENT_PRESENCE, "", event_room_leave},
+    {"ping", ENVELOPE_SYSTEM, EVENT_UNLIMITED, "anything", event_ping},
+    {"hello", ENVELOPE_SYSTEM, EVENT_UNLIMITED,
+     "client_id, user, pod, heartbeat_ms, max_message_bytes, max_rooms, server_time, version",
+     NULL},
+    {"message:status", ENVELOPE_CHAT, EVENT_UNLIMITED, "ids, status, user, room", NULL},
+    {"channel:activity", ENVELOPE_NOTIFICATION, EVENT_UNLIMITED, "anything", NULL},
+    {"error", ENVELOPE_SYSTEM, EVENT_UNLIMITED, "status, code, message, data", NULL},
+    {"reply", ENVELOPE_SYSTEM, EVENT_UNLIMITED, "ref, status, and what the event adds", NULL},
+    {.name = NULL},
+};
+
+/* What a message without an event is. A presence message without one is passed on as it is. */
+static const char *const event_of_type[ENVELOPE_TYPES] = {
+    [ENVELOPE_CHAT] = "message:send",
+    [ENVELOPE_PRESENCE] = NULL,
+    [ENVELOPE_NOTIFICATION] = "notification:send",
+    [ENVELOPE_SYSTEM] = "system:send",
+};
+
+static const struct event presence_message = {.name = "presence",
+                                              .type = ENVELOPE_PRESENCE,
+                                              .class = EVENT_PRESENCE,
+                                              .handle = event_message_send};
+
+const struct event *events_find(struct slice name)
+{
+    for (const struct event *event = events_table; event->name != NULL; event++)
+        if (slice_equals_str(name, event->name))
+            return event;
+    return NULL;
+}
+
+/* --- answers --- */
+
+void event_send_error(struct client *client, const struct fault *fault,
+                      const struct envelope *failed)
+{
+    struct shard *shard = client_shard(client);
+    counter_add(&shard->counters.errors_total[fault->code], 1);
+    buf_clear(&shard->scratch);
+    envelope_append_error(&shard->scratch, fault, failed);
+    if (shard->scratch.err == ERR_OK)
+        client_reply(client, buf_slice(&shard->scratch));
+}
+
+void event_refuse(const struct event_call *call, const struct fault *fault)
+{
+    event_send_error(call->client, fault, call->envelope);
+}
+
+void event_refuse_data(const struct event_call *call, const char *message, const char *field)
+{
+    const struct fault fault = {.code = FAULT_INVALID_PAYLOAD, .message = message, .field = field};
+    event_refuse(call, &fault);
+}
+
+void event_reply(const struct event_call *call, struct slice members)
+{
+    struct buf *scratch = &client_shard(call->client)->scratch;
+    if (!call->envelope->ref_given)
+        return;
+    buf_clear(scratch);
+    envelope_append_reply(scratch, call->envelope, members);
+    if (scratch->err == ERR_OK)
+        client_reply(call->client, buf_slice(scratch));
+}
+
+/* --- dispatch --- */
+
+/* The row that is meant; NULL, with the fault, when there is none. */
+static const struct event *choose(struct envelope *envelope, struct fault *fault)
+{
+    const struct envelope_text *name = &envelope->event;
+    const struct event *event = &presence_message;
+    *fault = (struct fault){.code = FAULT_INVALID_PAYLOAD};
+    if (name->len != 0) {
+        event = events_find(slice_of(name->bytes, name->len));
+        fault->message = "there is no such event for clients to send";
+        fault->field = "event";
+        if (event == NULL || event->handle == NULL)
+            return NULL;
+    } else if (event_of_type[envelope->type] != NULL) {
+        event = events_find(slice_str(event_of_type[envelope->type]));
+    }
+    fault->message = "type is not the one of this event";
+    fault->field = "type";
+    if (envelope->type_given && envelope->type != event->type)
+        return NULL;
+    envelope->type = event->type;
+    return event;
+}
+
+/* Finds where the message goes: its room is counted for the caller. */
+static void find_target(struct event_call *call)
+{
+    struct hub *hub = call->service->hub;
+    const struct envelope *envelope = call->envelope;
+    const struct room *home = client_home(call->client);
+    call->room_name = SLICE_NONE;
+    if (envelope->target == ENVELOPE_ROOM)
+        call->room_name = slice_of(envelope->room.bytes, envelope->room.len);
+    else if (envelope->target == ENVELOPE_OWN_ROOM && home != NULL)
+        call->room_name = home->name;
+    call->room = call->room_name.ptr != NULL ? client_find_room(call->client, call->room_name)
+                                             : hub_global(hub);
+    call->is_member = call->room != NULL;
+    if (call->is_member)
+        room_retain(call->room);
+    else
+        call->room = hub_find_room(hub, call->room_name);
+}
+
+void events_take(struct service *service, struct client *client, struct envelope *envelope,
+                 uint64_t received_ns)
+{
+    struct fault fault;
+    struct event_call call = {.service = service,
+                              .client = client,
+                              .envelope = envelope,
+                              .received_ns = received_ns,
+                              .event = choose(envelope, &fault)};
+    if (call.event == NULL) {
+        event_send_error(client, &fault, envelope);
+        return;
+    }
+    find_target(&call);
+    call.event->handle(&call);
+    room_release(call.room);
+}
