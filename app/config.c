@@ -338,12 +338,20 @@ static bool (*const readers[CONFIG_KINDS])(struct reading *) = {
     [CONFIG_REDIS_URL] = read_redis_url, [CONFIG_AUTH] = read_auth,
 };
 
+/* What stands behind the scheme; all of it where no scheme is in front (RFC 3986 3.1). */
+static const char *skip_scheme(const char *url)
+{
+    const char *end = url;
+    while (isalnum((unsigned char)*end) || (*end != '\0' && strchr("+-.", *end) != NULL))
+        end++;
+    return strncmp(end, "://", strlen("://")) == 0 ? end + strlen("://") : url;
+}
+
 /* A URL without what may be a password: all before the last @, a password without a host, and a
  * query that is not ours. */
 static void append_redacted(struct buf *out, const char *url)
 {
-    const char *scheme_end = strstr(url, "://");
-    const char *rest = scheme_end != NULL ? scheme_end + strlen("://") : url;
+    const char *rest = skip_scheme(url);
     const char *at = strrchr(rest, '@');
     const char *tail = at != NULL ? at : rest;
     const char *query = strchrnul(tail, '?');

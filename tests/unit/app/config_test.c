@@ -377,6 +377,7 @@ static void a_bad_redis_url_is_shown_without_its_password(void)
         {"redis://:s3cret@host/x", "REDIS_URL=redis://***@host/x: "},
         {"redis://:s3cret", "REDIS_URL=redis://***: "},
         {"user:s3cret@host", "REDIS_URL=***@host: "},
+        {"redis:/u:s3cret@host,redis://other", "REDIS_URL=***@host,redis://other: "},
         {"redis://host?password=s3cret", "REDIS_URL=redis://host?***: "},
         {"unix://relative?db=x", "REDIS_URL=unix://relative?db=x: "},
         {"localhost:6379", "REDIS_URL=localhost:6379: "},
