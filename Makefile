@@ -61,7 +61,8 @@ tsan: ## both kinds of tests under ThreadSanitizer
 
 fuzz: $(FUZZ_TARGETS:%=$(BUILD)/fuzz/fuzz_%) ## every fuzzer for SECONDS (60) each; findings stay in build/fuzz
 	@for name in $(FUZZ_TARGETS); do mkdir -p $(BUILD)/fuzz/found/$$name && echo "== $$name" && \
-		$(BUILD)/fuzz/fuzz_$$name -max_total_time=$(SECONDS) -timeout=10 -print_final_stats=1 \
+		dict=$$(find tests/fuzz -name $$name.dict) && \
+		$(BUILD)/fuzz/fuzz_$$name $${dict:+-dict=$$dict} -max_total_time=$(SECONDS) -timeout=10 -print_final_stats=1 \
 		-artifact_prefix=$(BUILD)/fuzz/$$name- $(BUILD)/fuzz/found/$$name \
 		tests/fuzz/corpus/$$name || exit 1; done
 
@@ -153,7 +154,7 @@ $(OUT)/obj/openapi/embed.o: $(ASSETS)/assets.h
 # --- checks ---
 
 format: ## format all C files
-	clang-format -i $(SOURCES) $(HEADERS)
+	clang-format -i $(SOURCES) $(HEADERS) $(wildcard tests/fuzz/*.c)
 
 check: deps deps-test ## what a reviewer runs: format, lint, tests, asan, tsan
 	@sh tests/support/deps.sh check
@@ -164,7 +165,7 @@ lint: $(ASSETS)/assets.h ## static checks: includes, banned calls, locks, clang-
 	@$(MAKE) --no-print-directory WERROR=-Werror VARIANT=strict all ws-echo
 
 check-format:
-	clang-format --dry-run --Werror $(SOURCES) $(HEADERS)
+	clang-format --dry-run --Werror $(SOURCES) $(HEADERS) $(wildcard tests/fuzz/*.c)
 
 clean: ## remove build/
 	rm -rf $(BUILD)

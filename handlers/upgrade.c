@@ -14,22 +14,14 @@
 #include "core/chat/hub.h"
 #include "core/ws/handshake.h"
 #include "handlers/http.h"
+#include "handlers/named_room.h"
 #include "handlers/origin.h"
 #include "handlers/reply.h"
 #include "handlers/request.h"
 #include "handlers/rights.h"
 #include "handlers/service.h"
 
-enum {
-    HEADER_MAX = 16384, /* no more than libmicrohttpd's pool holds */
-    QUERY_ROOMS_MAX = 8,
-};
-
-/* The room that a request names; ptr NULL: none. */
-struct named_room {
-    struct slice name;
-    char bytes[ROOM_NAME_MAX];
-};
+enum { HEADER_MAX = 16384 }; /* no more than libmicrohttpd's pool holds */
 
 struct refusal {
     unsigned status;
@@ -40,73 +32,6 @@ struct refusal {
 static enum MHD_Result refuse(const struct request *request, const struct refusal *refusal)
 {
     return reply_fault(request->connection, refusal->status, &refusal->fault, refusal->headers);
-}
-
-static struct refusal bad_room(const char *message)
-{
-    return (struct refusal){
-        .status = MHD_HTTP_BAD_REQUEST,
-        .fault = {.code = FAULT_CHANNEL_ERROR, .message = message, .field = "room"}};
-}
-
-/* --- the room --- */
-
-static struct refusal decode_room(struct slice encoded, struct named_room *room)
-{
-    size_t len;
-    enum err err = request_decode(encoded, room->bytes, sizeof room->bytes, &len);
-    if (err == ERR_INVALID)
-        return bad_room("a room's name has a broken percent-encoding");
-    /* A name that is too long for the buffer is too long for a room. */
-    struct slice name = slice_of(room->bytes, err == ERR_FULL ? sizeof room->bytes + 1 : len);
-    struct fault fault =
-        err == ERR_FULL ? room_check_name(slice_of("", ROOM_NAME_MAX + 1)) : room_check_name(name);
-    if (fault.code != FAULT_NONE)
-        return bad_room(fault.message);
-    room->name = name;
-    return (struct refusal){0};
-}
-
-struct query_rooms {
-    struct slice values[QUERY_ROOMS_MAX];
-    size_t count;
-};
-
-static enum MHD_Result collect_room(void *arg, enum MHD_ValueKind kind, const char *name,
-                                    const char *value)
-{
-    struct query_rooms *rooms = arg;
-    (void)kind;
-    if (strcmp(name, "room") != 0)
-        return MHD_YES;
-    if (rooms->count < QUERY_ROOMS_MAX)
-        rooms->values[rooms->count] = slice_str(value != NULL ? value : "");
-    rooms->count++;
-    return MHD_YES;
-}
-
-/* Every name that the request gives must be good, and all the same. */
-static struct refusal find_room(const struct request *request, struct named_room *room)
-{
-    struct query_rooms query = {.count = 0};
-    struct refusal refusal = {0};
-    room->name = SLICE_NONE;
-    if (request->rest.ptr != NULL)
-        refusal = decode_room(request->rest, room);
-    MHD_get_connection_values(request->connection, MHD_GET_ARGUMENT_KIND, collect_room, &query);
-    if (query.count > QUERY_ROOMS_MAX)
-        return bad_room("the query names too many rooms");
-    for (size_t i = 0; i < query.count && refusal.status == 0; i++) {
-        struct named_room other;
-        refusal = decode_room(query.values[i], &other);
-        if (refusal.status != 0)
-            break;
-        if (room->name.ptr != NULL && !slice_equals(room->name, other.name))
-            return bad_room("path and query name different rooms");
-        memcpy(room->bytes, other.bytes, other.name.len);
-        room->name = slice_of(room->bytes, other.name.len);
-    }
-    return refusal;
 }
 
 /* --- the handshake --- */
@@ -169,6 +94,14 @@ static struct refusal check_origin(const struct request *request)
     return refusal;
 }
 
+static struct refusal check_room(const struct request *request, struct named_room *room)
+{
+    struct fault fault = named_room_find(request, room);
+    if (fault.code == FAULT_NONE)
+        return (struct refusal){0};
+    return (struct refusal){.status = MHD_HTTP_BAD_REQUEST, .fault = fault};
+}
+
 static struct refusal check_body(const struct request *request)
 {
     if (!request_has_body(request))
@@ -212,7 +145,7 @@ static struct refusal check_all(struct request *request, struct named_room *room
     if (refusal.status == 0)
         refusal = check_handshake(request);
     if (refusal.status == 0)
-        refusal = find_room(request, room);
+        refusal = check_room(request, room);
     if (refusal.status == 0)
         refusal = check_origin(request);
     request->events = refusal.status == 0 && wants_events(request);

@@ -1,19 +1,16 @@
 /*
- * permessage-deflate: negotiation over any header, inflation of any octets, and the way there and
- * back.
+ * permessage-deflate: inflation of any octets, and the way there and back.
  *
- *     octet 0    what to do: 0 negotiate, 1 inflate, 2 deflate and inflate (modulo 3)
+ *     octet 0    what to do: odd: inflate, even: deflate and inflate
  *     octet 1    length of the pieces (0 as 1), window
- *     the rest   the header's value, compressed octets, or a message
+ *     the rest   compressed octets, or a message
  */
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdlib.h>
-#include <string.h>
 
 #include "core/base/buf.h"
 #include "core/ws/deflate.h"
-#include "core/ws/handshake.h"
 
 enum { INFLATED_MAX = 10000, MEMORY_MAX = 64 * 1024 * 1024 };
 
@@ -23,27 +20,6 @@ static void require(bool condition)
 {
     if (!condition)
         abort();
-}
-
-static void negotiate(struct slice offers)
-{
-    struct deflate_params params;
-    char answer[HANDSHAKE_EXTENSIONS_SIZE];
-    handshake_negotiate_deflate(offers, &params, answer);
-    require(params.enabled == (answer[0] != '\0'));
-    if (!params.enabled)
-        return;
-    require(strlen(answer) < sizeof answer);
-    require(params.server_window_bits >= 9 && params.server_window_bits <= 15);
-    require(params.client_window_bits >= 9 && params.client_window_bits <= 15);
-
-    /* What we answer could as well be offered, and then agrees on the same. */
-    struct deflate_params again;
-    char second[HANDSHAKE_EXTENSIONS_SIZE];
-    handshake_negotiate_deflate(slice_str(answer), &again, second);
-    require(strcmp(answer, second) == 0);
-    require(again.server_window_bits == params.server_window_bits);
-    require(again.client_window_bits == params.client_window_bits);
 }
 
 static enum err inflate_pieces(struct slice packed, size_t step, struct buf *out)
@@ -97,9 +73,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         return 0;
     struct slice rest = slice_of(data + 2, size - 2);
     size_t step = data[1] != 0 ? data[1] : 1;
-    if (data[0] % 3 == 0)
-        negotiate(rest);
-    else if (data[0] % 3 == 1)
+    if (data[0] % 2 == 1)
         inflate_any(rest, step);
     else
         there_and_back(rest, step);

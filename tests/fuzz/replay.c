@@ -1,6 +1,6 @@
 /*
- * Runs a fuzz target over its corpus without a fuzzer, so that `make test` sees every input that was
- * ever worth keeping:
+ * Runs a fuzz target over its corpus without a fuzzer, so that `make test` sees every input that
+ * was ever worth keeping:
  *
  *     build/replay/json tests/fuzz/corpus/json
  */

@@ -1,0 +1,322 @@
+/*
+ * A request target, asked of the real HTTP side over a kept connection: libmicrohttpd's cutting of
+ * queries, the table of routes, percent-decoding, the choice of the room. A second implementation
+ * of the rules, the model below, says what must come out.
+ *
+ *     /api/chat-api/ws/a%20b?x=1&room=a+b
+ *
+ * No route is really answered: the answer tells the route's template and what was made of the room.
+ */
+#include <arpa/inet.h>
+#include <ctype.h>
+#include <fnmatch.h>
+#include <jansson.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "core/base/buf.h"
+#include "handlers/http.h"
+#include "handlers/named_room.h"
+#include "handlers/reply.h"
+#include "handlers/request.h"
+#include "handlers/routes.h"
+#include "handlers/upgrade.h"
+
+/* Longer ones libmicrohttpd may refuse by itself, for want of memory. */
+enum { TARGET_MAX = 2048, ANSWER_MAX = 16384, MEMORY_MAX = 1024 * 1024, QUERY_ROOMS_MAX = 8 };
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+static void require(bool condition)
+{
+    if (!condition)
+        abort();
+}
+
+/* --- the server --- */
+
+/* Body: the template, a newline, "room:" and the name, or "none", or "bad". */
+static enum MHD_Result tell(struct request *request)
+{
+    struct buf body;
+    struct named_room room;
+    struct slice rest;
+    const struct route *route = routes_find(request->path, &rest);
+    require(route != NULL && slice_equals(rest, request->rest));
+    buf_init(&body, MEMORY_MAX);
+    buf_append_str(&body, route->template);
+    buf_append_char(&body, '\n');
+    struct fault fault = named_room_find(request, &room);
+    require((fault.code == FAULT_NONE) == (fault.message == NULL));
+    if (fault.code != FAULT_NONE) {
+        require(fault.code == FAULT_CHANNEL_ERROR && room.name.ptr == NULL);
+        buf_append_str(&body, "bad");
+    } else if (room.name.ptr == NULL) {
+        buf_append_str(&body, "none");
+    } else {
+        buf_append_str(&body, "room:");
+        buf_append_slice(&body, room.name);
+    }
+    return reply_text(request->connection, MHD_HTTP_OK, "text/plain", &body);
+}
+
+static const struct route *find_route(const char *path, struct slice *rest)
+{
+    static const struct route telling = {.template = "", .answer = tell};
+    return routes_find(path, rest) != NULL ? &telling : NULL;
+}
+
+static unsigned start_server(void)
+{
+    struct http *http = NULL;
+    const char *why = NULL;
+    const struct http_opts opts = {.find_route = find_route,
+                                   .host = "127.0.0.1",
+                                   .header_timeout_ms = 10000,
+                                   .connections_max = 64};
+    require(http_create(&opts, &http, &why) == ERR_OK);
+    return http_port(http);
+}
+
+/* --- the client --- */
+
+static int connect_to(unsigned port)
+{
+    struct sockaddr_in address = {.sin_family = AF_INET,
+                                  .sin_port = htons((uint16_t)port),
+                                  .sin_addr = {htonl(INADDR_LOOPBACK)}};
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    require(fd != -1 && connect(fd, (struct sockaddr *)&address, sizeof address) == 0);
+    return fd;
+}
+
+struct answer {
+    char text[ANSWER_MAX];
+    size_t len;
+    unsigned status;
+    struct slice body;
+};
+
+/* Whether the answer is whole; its parts are filled in then. */
+static bool is_whole(struct answer *answer)
+{
+    const char *end = memmem(answer->text, answer->len, "\r\n\r\n", 4);
+    const char *length = memmem(answer->text, answer->len, "Content-Length: ", 16);
+    if (end == NULL)
+        return false;
+    require(length != NULL && length < end);
+    answer->body.ptr = end + 4;
+    answer->body.len = strtoul(length + 16, NULL, 10);
+    answer->status = (unsigned)strtoul(answer->text + strlen("HTTP/1.1 "), NULL, 10);
+    size_t whole = (size_t)(answer->body.ptr - answer->text) + answer->body.len;
+    require(answer->len <= whole);
+    return answer->len == whole;
+}
+
+static bool try_ask(int fd, const struct buf *question, struct answer *answer)
+{
+    answer->len = 0;
+    if (send(fd, question->ptr, question->len, MSG_NOSIGNAL) != (ssize_t)question->len)
+        return false;
+    while (answer->len == 0 || !is_whole(answer)) {
+        ssize_t len = recv(fd, answer->text + answer->len, sizeof answer->text - answer->len, 0);
+        if (len <= 0)
+            return false;
+        answer->len += (size_t)len;
+    }
+    return true;
+}
+
+/* A connection that has idled for long may be gone: once more, then, on a new one. */
+static void ask(struct slice target, struct answer *answer)
+{
+    static unsigned port;
+    static int fd = -1;
+    struct buf question;
+    if (port == 0)
+        port = start_server();
+    buf_init(&question, MEMORY_MAX);
+    buf_append_str(&question, "GET ");
+    buf_append_slice(&question, target);
+    buf_append_str(&question, " HTTP/1.1\r\nHost: localhost\r\n\r\n");
+    if (fd == -1)
+        fd = connect_to(port);
+    if (!try_ask(fd, &question, answer)) {
+        close(fd);
+        fd = connect_to(port);
+        require(try_ask(fd, &question, answer));
+    }
+    /* libmicrohttpd closes after what it refuses by itself. */
+    if (answer->status == MHD_HTTP_BAD_REQUEST) {
+        close(fd);
+        fd = -1;
+    }
+    buf_fini(&question);
+}
+
+/* --- the model --- */
+
+struct model {
+    const char *template; /* NULL: no such path */
+    bool bad, named;
+    struct buf room;
+};
+
+/* The first template that fits, found with the patterns of shells. */
+static const char *model_template(const char *path, const char **segment)
+{
+    *segment = NULL;
+    for (size_t i = 0; i < routes_count(); i++) {
+        char pattern[256];
+        const char *template = routes_at(i)->template, *brace = strchr(template, '{');
+        size_t len = brace != NULL ? (size_t)(brace - template) : strlen(template);
+        (void)snprintf(pattern, sizeof pattern, "%.*s%s", (int)len, template,
+                       brace != NULL ? "?*" : "");
+        if (fnmatch(pattern, path, FNM_PATHNAME | FNM_NOESCAPE) != 0)
+            continue;
+        if (brace != NULL)
+            *segment = path + len;
+        return template;
+    }
+    return NULL;
+}
+
+/* False for a % without two digits behind it. */
+static bool model_decode(const char *text, struct buf *out)
+{
+    for (; *text != '\0'; text++) {
+        char digits[3] = "";
+        if (*text != '%') {
+            buf_append_char(out, *text);
+            continue;
+        }
+        if (!isxdigit((unsigned char)text[1]) || !isxdigit((unsigned char)text[2]))
+            return false;
+        memcpy(digits, text + 1, 2);
+        buf_append_char(out, (char)strtoul(digits, NULL, 16));
+        text += 2;
+    }
+    return true;
+}
+
+static bool model_is_room(struct slice name)
+{
+    if (name.len < 1 || name.len > 128 || memchr(name.ptr, '/', name.len) != NULL)
+        return false;
+    for (size_t i = 0; i < name.len; i++) {
+        unsigned char c = (unsigned char)name.ptr[i];
+        bool c1 = c == 0xC2 && i + 1 < name.len && (unsigned char)name.ptr[i + 1] < 0xA0;
+        if (c < 0x20 || c == 0x7F || c1)
+            return false;
+    }
+    json_t *json = json_stringn(name.ptr, name.len); /* which looks whether it is UTF-8 */
+    json_decref(json);
+    return json != NULL;
+}
+
+static void model_name(struct model *model, const char *encoded)
+{
+    struct buf name;
+    buf_init(&name, MEMORY_MAX);
+    bool good = model_decode(encoded, &name) && model_is_room(buf_slice(&name));
+    if (good && model->named)
+        good = slice_equals(buf_slice(&name), buf_slice(&model->room));
+    if (good && !model->named)
+        buf_append_slice(&model->room, buf_slice(&name));
+    model->named = true;
+    model->bad = model->bad || !good;
+    buf_fini(&name);
+}
+
+static void model_query(struct model *model, char *query)
+{
+    unsigned rooms = 0;
+    char *part;
+    for (char *c = query; *c != '\0'; c++)
+        if (*c == '+')
+            *c = ' ';
+    while ((part = strsep(&query, "&")) != NULL) {
+        const char *name = strsep(&part, "=");
+        if (strcmp(name, "room") != 0)
+            continue;
+        rooms++;
+        model_name(model, part != NULL ? part : "");
+    }
+    model->bad = model->bad || rooms > QUERY_ROOMS_MAX;
+}
+
+static void model_request(struct model *model, struct slice target)
+{
+    char text[TARGET_MAX + 1];
+    const char *segment;
+    memcpy(text, target.ptr, target.len);
+    text[target.len] = '\0';
+    char *rest = text;
+    const char *path = strsep(&rest, "?");
+    model->template = model_template(path, &segment);
+    if (segment != NULL)
+        model_name(model, segment);
+    if (rest != NULL)
+        model_query(model, rest);
+}
+
+/* --- the comparison --- */
+
+static void compare(const struct model *model, const struct answer *answer)
+{
+    struct buf expected;
+    if (model->template == NULL) {
+        require(answer->status == MHD_HTTP_NOT_FOUND);
+        return;
+    }
+    require(answer->status == MHD_HTTP_OK);
+    buf_init(&expected, MEMORY_MAX);
+    buf_append_str(&expected, model->template);
+    buf_append_str(&expected, model->bad ? "\nbad" : model->named ? "\nroom:" : "\nnone");
+    if (!model->bad)
+        buf_append_slice(&expected, buf_slice(&model->room));
+    require(slice_equals(buf_slice(&expected), answer->body));
+    buf_fini(&expected);
+}
+
+/* Every octet written as an escape comes back. */
+static void there_and_back(struct slice name)
+{
+    char encoded[3 * ROOM_NAME_MAX + 1], decoded[ROOM_NAME_MAX];
+    size_t len;
+    for (size_t i = 0; i < name.len; i++)
+        (void)snprintf(encoded + 3 * i, 4, i % 2 ? "%%%02X" : "%%%02x",
+                       (unsigned)(unsigned char)name.ptr[i]);
+    enum err err = request_decode(slice_of(encoded, 3 * name.len), decoded, sizeof decoded, &len);
+    require(err == ERR_OK && slice_equals(slice_of(decoded, len), name));
+}
+
+/* What an HTTP client could not send as a target at all is another parser's. */
+static bool is_target(struct slice text)
+{
+    for (size_t i = 0; i < text.len; i++)
+        if (isspace((unsigned char)text.ptr[i]) || text.ptr[i] == '\0')
+            return false;
+    return text.len > 0 && text.len <= TARGET_MAX;
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    struct slice target = slice_of(data, size);
+    struct model model = {.template = NULL};
+    struct answer answer;
+    if (!is_target(target))
+        return 0;
+    buf_init(&model.room, MEMORY_MAX);
+    model_request(&model, target);
+    ask(target, &answer);
+    compare(&model, &answer);
+    if (model.named && !model.bad)
+        there_and_back(buf_slice(&model.room));
+    buf_fini(&model.room);
+    return 0;
+}
