@@ -1,7 +1,8 @@
 /*
  * Any text as a message of a client and of a program. What is taken is written as JSON that jansson
  * reads, unless it holds what only jansson refuses, and is taken again with the same meaning. What
- * is refused gets an answer that is JSON, too.
+ * is refused gets an answer that is JSON, too, and is no object for jansson, either, where not a
+ * member of it was the reason.
  */
 #include <assert.h>
 #include <jansson.h>
@@ -13,14 +14,31 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
+enum { JSON_FLAGS = JSON_ALLOW_NUL | JSON_DECODE_INT_AS_REAL | JSON_DECODE_ANY };
+
 /* Numbers over a double's range and NUL in a key are JSON, but not for jansson. */
 static void must_be_json(const struct buf *buf)
 {
     json_error_t error;
     assert(buf->err == ERR_OK);
-    json_t *json = json_loadb(buf->ptr, buf->len, JSON_ALLOW_NUL | JSON_DECODE_INT_AS_REAL, &error);
+    json_t *json = json_loadb(buf->ptr, buf->len, JSON_FLAGS, &error);
     assert(json != NULL || json_error_code(&error) == json_error_numeric_overflow ||
            json_error_code(&error) == json_error_null_byte_in_key);
+    assert(json == NULL || json_is_object(json));
+    json_decref(json);
+}
+
+/* What is refused for the whole text is no object for jansson, either. */
+static void check_refused(struct slice text, const struct fault *fault)
+{
+    assert(fault->code == FAULT_INVALID_PAYLOAD || fault->code == FAULT_CHANNEL_ERROR);
+    assert(fault->message != NULL);
+    /* jansson overlooks a NUL behind a number. */
+    if (fault->field != NULL || strstr(fault->message, "nested") != NULL ||
+        memchr(text.ptr, '\0', text.len) != NULL)
+        return;
+    json_t *json = json_loadb(text.ptr, text.len, JSON_FLAGS, NULL);
+    assert(!json_is_object(json));
     json_decref(json);
 }
 
@@ -67,6 +85,7 @@ static void check(struct slice text, enum envelope_source source)
     if (err == ERR_OK) {
         check_taken(&envelope, &buf);
     } else {
+        check_refused(text, &fault);
         envelope_append_error(&buf, &fault, &envelope);
         must_be_json(&buf);
     }

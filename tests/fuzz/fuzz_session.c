@@ -1,6 +1,7 @@
 /*
  * What a client may send, to core/ws/session: any octets, in any pieces. However they are cut, the
- * same has to be heard, and nothing may be heard that a rule forbids.
+ * same has to be heard, and nothing may be heard that a rule forbids. Up to the first frame that is
+ * compressed, a second implementation of RFC 6455, the model below, says what has to be heard.
  *
  *     octet 0    options: 1 deflate, 2 small limits, 4 the rest is a list of frames, 8 the second
  *                event stops, 16 the second event has data ignored
@@ -30,7 +31,7 @@ struct listener {
     struct ws_limits limits;
     struct ws_session session;
     size_t events;
-    bool over;
+    bool over, broke_rule;
     struct buf heard;
 };
 
@@ -48,6 +49,7 @@ static void note(struct listener *listener, char kind, unsigned code, struct sli
     buf_printf(&listener->heard, "%c%u,%zu:", kind, code, payload.len);
     buf_append_slice(&listener->heard, payload);
     listener->over = kind == 'c' || kind == 'e';
+    listener->broke_rule = kind == 'e';
     listener->events++;
     if (listener->events == 2 && (listener->options & STOP) != 0) {
         ws_session_stop(&listener->session);
@@ -87,7 +89,7 @@ static void on_error(void *arg, unsigned code, const char *reason)
 }
 
 /* Feeds all of it in pieces; what was heard is the caller's to free. */
-static struct buf listen(unsigned char options, struct slice octets, size_t step)
+static struct listener listen_to(unsigned char options, struct slice octets, size_t step)
 {
     static const struct ws_handlers handlers = {on_message, on_ping, on_close, on_error};
     const struct deflate_params params = {.enabled = (options & DEFLATE) != 0};
@@ -108,8 +110,192 @@ static struct buf listen(unsigned char options, struct slice octets, size_t step
     ws_session_fini(&listener.session, pool);
     require(ws_pool_in_use(pool) == 0);
     ws_pool_destroy(pool);
-    return listener.heard;
+    return listener;
 }
+
+/* --- the model: all octets at once, one frame after the other --- */
+
+struct model {
+    unsigned char options;
+    struct ws_limits limits;
+    const unsigned char *at, *end;
+    struct buf heard, message;
+    size_t events;
+    bool over, ignores, gives_up;
+    bool open, fin; /* a message is; its frame is the last */
+    unsigned opcode, message_opcode, fragments;
+};
+
+static void model_note(struct model *model, char kind, unsigned code, struct slice payload)
+{
+    buf_printf(&model->heard, "%c%u,%zu:", kind, code, payload.len);
+    buf_append_slice(&model->heard, payload);
+    model->events++;
+    model->over = kind == 'c' || (model->events == 2 && (model->options & STOP) != 0);
+    model->ignores = model->ignores || (model->events == 2 && (model->options & IGNORE) != 0);
+}
+
+/* The reason is not the model's. */
+static void model_error(struct model *model, unsigned code)
+{
+    buf_printf(&model->heard, "e%u,", code);
+    model->over = true;
+}
+
+static bool model_is_close_code(unsigned code)
+{
+    static const unsigned from_to[][2] = {{1000, 1003}, {1007, 1014}, {3000, 4999}};
+    for (size_t i = 0; i < sizeof from_to / sizeof *from_to; i++)
+        if (code >= from_to[i][0] && code <= from_to[i][1])
+            return true;
+    return false;
+}
+
+static void model_control(struct model *model, struct slice payload)
+{
+    const unsigned char *octets = (const unsigned char *)payload.ptr;
+    unsigned code = payload.len >= 2 ? octets[0] * 256U + octets[1] : 0;
+    struct slice reason = payload.len >= 2 ? slice_skip(payload, 2) : slice_str("");
+    if (model->opcode == WS_PING && !model->ignores)
+        model_note(model, 'p', 0, payload);
+    if (model->opcode != WS_CLOSE)
+        return;
+    if (payload.len >= 2 && !model_is_close_code(code))
+        model_error(model, 1002);
+    else if (!utf8_is_valid(reason.ptr, reason.len))
+        model_error(model, 1007);
+    else
+        model_note(model, 'c', code, reason);
+}
+
+/* A message's text may end within a character only where more of it can come. */
+static bool model_is_text(const struct model *model, bool last)
+{
+    struct utf8_state state = {0};
+    return utf8_feed(&state, model->message.ptr, model->message.len) &&
+           (!last || utf8_is_complete(&state));
+}
+
+static void model_data(struct model *model, struct slice payload, bool is_whole)
+{
+    bool last = model->fin && is_whole;
+    if (!model->ignores) {
+        buf_append_slice(&model->message, payload);
+        if (model->message_opcode == WS_TEXT && !model_is_text(model, last)) {
+            model_error(model, 1007);
+            return;
+        }
+        if (last)
+            model_note(model, 'm', model->message_opcode, buf_slice(&model->message));
+    }
+    model->open = model->open && !last;
+}
+
+static void model_begin_data(struct model *model, uint64_t len)
+{
+    if (!model->open) {
+        model->message_opcode = model->opcode;
+        model->fragments = 0;
+        buf_clear(&model->message);
+    }
+    model->open = true;
+    if (!model->ignores && (model->fragments++ == model->limits.max_fragments ||
+                            len > model->limits.max_message_bytes - model->message.len))
+        model_error(model, 1009);
+}
+
+/* RFC 6455 5.2, as far as the first two octets tell. */
+static bool model_is_header(const struct model *model)
+{
+    size_t have = (size_t)(model->end - model->at);
+    unsigned first = model->at[0], opcode = first & 15, second = have > 1 ? model->at[1] : 0x80;
+    bool control = opcode >= 8;
+    if ((first & 0x70) != 0 || opcode > 10 || (opcode > 2 && opcode < 8))
+        return false;
+    if (control ? first < 0x80 : (opcode == 0) != model->open)
+        return false;
+    return second >= 0x80 && !(control && second - 0x80 > 125) && !(opcode == 8 && second == 0x81);
+}
+
+/* The payload's length; false when it is not there yet, or an error. */
+static bool model_length(struct model *model, uint64_t *len)
+{
+    size_t have = (size_t)(model->end - model->at);
+    size_t octets = have < 2 || model->at[1] < 0xFE ? 0 : model->at[1] == 0xFE ? 2 : 8;
+    *len = have < 2 ? 0 : model->at[1] & 0x7F;
+    if (octets == 8 && have > 2 && model->at[2] >= 0x80)
+        model_error(model, 1002);
+    if (model->over || have < 2 + octets)
+        return false;
+    for (size_t i = 0; i < octets; i++)
+        *len = (i == 0 ? 0 : *len << 8) + model->at[2 + i];
+    if ((octets == 2 && *len < 126) || (octets == 8 && *len < 65536))
+        model_error(model, 1002);
+    model->at += 2 + octets;
+    return !model->over && model->end - model->at >= 4;
+}
+
+static void model_payload(struct model *model, uint64_t len)
+{
+    const unsigned char *key = model->at;
+    model->at += 4;
+    size_t have = (size_t)(model->end - model->at);
+    have = have < len ? have : (size_t)len;
+    struct buf payload;
+    buf_init(&payload, MEMORY_MAX);
+    for (size_t i = 0; i < have; i++)
+        buf_append_char(&payload, (char)(model->at[i] ^ key[i % 4]));
+    model->at += have;
+    struct slice plain = have > 0 ? buf_slice(&payload) : slice_str("");
+    if (model->opcode < 8)
+        model_data(model, plain, have == len);
+    else if (have == len)
+        model_control(model, plain);
+    buf_fini(&payload);
+}
+
+static void model_frame(struct model *model)
+{
+    uint64_t len = 0;
+    model->gives_up = (model->options & DEFLATE) != 0 && (model->at[0] & 0x40) != 0;
+    if (model->gives_up)
+        return;
+    if (!model_is_header(model)) {
+        model_error(model, 1002);
+        return;
+    }
+    model->opcode = model->at[0] & 15;
+    model->fin = model->at[0] >= 0x80;
+    if (!model_length(model, &len)) {
+        model->at = model->end;
+        return;
+    }
+    if (model->opcode < 8)
+        model_begin_data(model, len);
+    if (!model->over)
+        model_payload(model, len);
+}
+
+static void compare_with_model(struct listener *listener, struct slice octets)
+{
+    struct model model = {.options = listener->options,
+                          .limits = listener->limits,
+                          .at = (const unsigned char *)octets.ptr,
+                          .end = (const unsigned char *)octets.ptr + octets.len};
+    buf_init(&model.heard, MEMORY_MAX);
+    buf_init(&model.message, MEMORY_MAX);
+    while (model.at < model.end && !model.over && !model.gives_up)
+        model_frame(&model);
+    struct slice heard = buf_slice(&listener->heard), expected = buf_slice(&model.heard);
+    require(slice_starts_with(heard, expected));
+    bool is_error = listener->broke_rule;
+    require(is_error || model.gives_up || heard.len == expected.len);
+    require(!is_error || model.gives_up || model.over);
+    buf_fini(&model.heard);
+    buf_fini(&model.message);
+}
+
+/* --- the input --- */
 
 /* Makes masked frames of the list. */
 static void write_frames(struct buf *octets, struct slice list)
@@ -142,11 +328,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     else
         buf_append(&octets, data + 2, size - 2);
 
-    struct buf whole = listen(options, buf_slice(&octets), octets.len);
-    struct buf cut = listen(options, buf_slice(&octets), step);
-    require(slice_equals(buf_slice(&whole), buf_slice(&cut)));
-    buf_fini(&whole);
-    buf_fini(&cut);
+    struct listener whole = listen_to(options, buf_slice(&octets), octets.len);
+    struct listener cut = listen_to(options, buf_slice(&octets), step);
+    require(slice_equals(buf_slice(&whole.heard), buf_slice(&cut.heard)));
+    compare_with_model(&whole, buf_slice(&octets));
+    buf_fini(&whole.heard);
+    buf_fini(&cut.heard);
     buf_fini(&octets);
     return 0;
 }
