@@ -33,15 +33,15 @@ static void require(bool condition)
 enum verdict { GOOD, BAD, EITHER };
 
 /* What texts may look like; compiled at the first use. */
-enum form { NUMBER, DURATION, FEW, SOME, BOOL, POD_ID, LEVEL, FORMS };
+enum form { NUMBER, DURATION, FEW, MANY, BOOL, POD_ID, LEVEL, FORMS };
 
 static bool fits(enum form form, const char *text)
 {
     static const char *const patterns[FORMS] = {
         [NUMBER] = "^[0-9]+$",
         [DURATION] = "^[0-9]+(ms|s|m)$",
-        [FEW] = "^0*[1-9][0-9]{0,2}$",
-        [SOME] = "^0*[1-9][0-9]{3,9}$",
+        [FEW] = "^0*[1-9][0-9]?$",
+        [MANY] = "^0*[1-9][0-9]{2,}$",
         [BOOL] = "^(true|false)$",
         [POD_ID] = "^[A-Za-z0-9._:-]{1,128}$",
         [LEVEL] = "^(debug|info|warn|error)$",
@@ -81,7 +81,7 @@ static enum verdict judge(const struct config_variable *variable, const char *te
     case CONFIG_CONNECTIONS: /* the bound depends on the machine */
         if (fits(FEW, text))
             return GOOD;
-        return fits(SOME, text) ? EITHER : BAD;
+        return fits(MANY, text) ? EITHER : BAD;
     case CONFIG_DURATION:
         good = is_duration(variable, text);
         break;
@@ -190,9 +190,10 @@ static void check_secrecy(const char *said)
 
 static void check_empty(const struct config *config)
 {
-    static const struct config empty;
+    const struct redis_url *url = &config->redis_url;
     require(config->host == NULL && config->pod_id == NULL && config->allowed_origins == NULL);
-    require(memcmp(config, &empty, sizeof empty) == 0);
+    require(!config->redis_enabled && url->host == NULL && url->password == NULL);
+    require(config->max_connections == 0 && config->ws_send_queue == 0);
 }
 
 /* --- the environment --- */
