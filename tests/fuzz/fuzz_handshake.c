@@ -1,8 +1,8 @@
 /*
  * The headers of an upgrade, a line each: Upgrade, Connection, Sec-WebSocket-Version,
- * Sec-WebSocket-Key; a line that is missing is a header that is. Regular expressions say how they
- * must be judged (RFC 6455 4.2.1), OpenSSL's decoder whether a key is 16 bytes and the answer a
- * digest.
+ * Sec-WebSocket-Key, Sec-WebSocket-Protocol; a line that is missing is a header that is. Regular
+ * expressions say how they must be judged (RFC 6455 4.2.1), OpenSSL's decoder whether a key is 16
+ * bytes and the answer a digest.
  */
 #include <openssl/evp.h>
 #include <regex.h>
@@ -14,7 +14,7 @@
 #include "core/base/buf.h"
 #include "core/ws/handshake.h"
 
-enum { HEADERS = 4, VALUE_MAX = 4096, KEY_BYTES = 16, KEY_LEN = 24, DIGEST_BYTES = 20 };
+enum { HEADERS = 5, VALUE_MAX = 4096, KEY_BYTES = 16, KEY_LEN = 24, DIGEST_BYTES = 20 };
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -33,6 +33,7 @@ static bool fits(size_t header, struct slice value)
         "(^|,)[ \t]*upgrade[ \t]*(,|$)",
         "^[ \t]*13[ \t]*$",
         "^[ \t]*[A-Za-z0-9+/]{22}==[ \t]*$",
+        "(^|,)[ \t]*chat[.]events[.]v1[ \t]*(,|$)",
     };
     static regex_t compiled[HEADERS];
     static bool is_compiled[HEADERS];
@@ -96,7 +97,7 @@ static void check_longer_lists(struct slice list, const char *token, bool expect
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    struct slice values[HEADERS] = {SLICE_NONE, SLICE_NONE, SLICE_NONE, SLICE_NONE};
+    struct slice values[HEADERS] = {{NULL, 0}};
     struct slice rest = slice_of(data, size);
     /* No header of libmicrohttpd's has a NUL. */
     if (size > VALUE_MAX || memchr(data, '\0', size) != NULL)
@@ -111,6 +112,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     require(result == model_check(values));
     check_longer_lists(values[0], "WebSocket", fits(0, values[0]));
     check_longer_lists(values[1], "Upgrade", fits(1, values[1]));
+    require(handshake_has_protocol(values[4], "chat.events.v1") == fits(4, values[4]));
     if (result == HANDSHAKE_OK)
         check_accept(values[3]);
     return 0;
