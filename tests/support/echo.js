@@ -11,7 +11,7 @@ import { RawConnection } from './http.js';
 import { BINARY } from './service.js';
 import { OP, attempt, closePayload, encodeFrame } from './websocket.js';
 
-const ECHO_BINARY = path.resolve(
+export const ECHO_BINARY = path.resolve(
     process.env.WS_ECHO_BIN ?? path.join(path.dirname(BINARY), 'ws-echo'),
 );
 const SANITIZER_REPORT = /Sanitizer|runtime error:/;
