@@ -13,9 +13,9 @@ const ARGUMENTS = [
 ];
 const WAIT_MS = 15000;
 
-export async function startBrowser() {
+export async function startBrowser({ args = [] } = {}) {
     const { chromium } = (await load('playwright-core')).default;
-    return chromium.launch({ executablePath: EXECUTABLE, args: ARGUMENTS });
+    return chromium.launch({ executablePath: EXECUTABLE, args: [...ARGUMENTS, ...args] });
 }
 
 function watch(page, origin, accepted) {
