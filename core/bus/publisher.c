@@ -63,7 +63,9 @@ static const char *on_census(struct publisher *publisher, const struct redisRepl
     return NULL;
 }
 
-static const char *on_published(struct publisher *publisher, const struct redisReply *reply)
+/* `sent` is the message that is longest in flight: the one that Redis answers next. */
+static const char *on_published(struct publisher *publisher, const struct redisReply *reply,
+                                struct list_link *sent)
 {
     if (reply->type == REDIS_REPLY_ERROR) {
         if (redis_link_error_is_passing(reply->str))
@@ -76,7 +78,7 @@ static const char *on_published(struct publisher *publisher, const struct redisR
     } else {
         return "PUBLISH has no such answer";
     }
-    list_move_back(&publisher->settled, list_first(&publisher->in_flight));
+    list_move_back(&publisher->settled, sent);
     publisher->in_flight_count--;
     return NULL;
 }
@@ -87,11 +89,12 @@ static const char *on_reply(void *arg, struct redisReply *reply)
     redis_link_answered(&publisher->link);
     if (publisher->asking && publisher->asked_behind == 0)
         return on_census(publisher, reply);
-    if (publisher->in_flight_count == 0)
+    struct list_link *sent = list_first(&publisher->in_flight);
+    if (sent == NULL)
         return "an answer that nobody asked for";
     if (publisher->asking)
         publisher->asked_behind--;
-    return on_published(publisher, reply);
+    return on_published(publisher, reply, sent);
 }
 
 void publisher_init(struct publisher *publisher, const struct redis_link_opts *opts,

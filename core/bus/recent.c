@@ -36,18 +36,22 @@ void recent_init(struct recent *recent)
     list_init(&recent->by_age);
 }
 
-static void forget_oldest(struct recent *recent)
+/* False when there is none. */
+static bool forget_oldest(struct recent *recent)
 {
     struct list_link *link = list_pop_front(&recent->by_age);
+    if (link == NULL)
+        return false;
     struct recent_pod *pod = LIST_ENTRY(link, struct recent_pod, link);
     map_remove(&recent->pods, slice_of(pod->id, pod->id_len));
     mem_free(pod);
+    return true;
 }
 
 void recent_fini(struct recent *recent)
 {
-    while (!list_is_empty(&recent->by_age))
-        forget_oldest(recent);
+    while (forget_oldest(recent))
+        ;
     map_fini(&recent->pods);
 }
 

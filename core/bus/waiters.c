@@ -54,8 +54,11 @@ void waiters_expire(struct waiters *waiters, uint64_t now_ms)
 {
     struct list ready;
     list_init(&ready);
-    while (waiters_next_ms(waiters) <= now_ms)
-        list_move_back(&ready, list_first(&waiters->list));
+    struct list_link *first = list_first(&waiters->list);
+    while (first != NULL && waiter_of(first)->deadline_ms <= now_ms) {
+        list_move_back(&ready, first);
+        first = list_first(&waiters->list);
+    }
     let_go(&ready);
 }
 
