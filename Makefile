@@ -31,8 +31,8 @@ UNIT_OBJECTS := $(UNIT_SOURCES:%.c=$(OUT)/obj/%.o)
 
 .DELETE_ON_ERROR:
 .SECONDARY:
-.PHONY: all ws-echo run test unit replay e2e asan tsan fuzz soak bench lint format check-format check \
-	clean help deps deps-test
+.PHONY: all ws-echo run test unit replay e2e asan tsan valgrind fuzz soak bench lint format \
+	check-format check clean help deps deps-test
 
 all: $(OUT)/chat-api ## build build/chat-api
 
@@ -58,6 +58,9 @@ asan: ## both kinds of tests under AddressSanitizer and UndefinedBehaviorSanitiz
 tsan: ## both kinds of tests under ThreadSanitizer
 	@$(MAKE) --no-print-directory VARIANT=tsan unit
 	@E2E_SLOW=5 $(MAKE) --no-print-directory VARIANT=tsan e2e
+
+valgrind: all ## a session of 1,000 clients under memcheck: no leak, no error
+	E2E_SLOW=20 CHAT_API_BIN=$(OUT)/chat-api node tests/bench/memcheck.js
 
 fuzz: $(FUZZ_TARGETS:%=$(BUILD)/fuzz/fuzz_%) ## every fuzzer for SECONDS (60) each; findings stay in build/fuzz
 	@for name in $(FUZZ_TARGETS); do mkdir -p $(BUILD)/fuzz/found/$$name && echo "== $$name" && \
@@ -156,9 +159,9 @@ $(OUT)/obj/openapi/embed.o: $(ASSETS)/assets.h
 format: ## format all C files
 	clang-format -i $(SOURCES) $(HEADERS) $(wildcard tests/fuzz/*.c)
 
-check: deps deps-test ## what a reviewer runs: format, lint, tests, asan, tsan
+check: deps deps-test ## what a reviewer runs: format, lint, tests, asan, tsan, valgrind
 	@sh tests/support/deps.sh check
-	@$(MAKE) --no-print-directory check-format lint asan tsan
+	@$(MAKE) --no-print-directory check-format lint asan tsan valgrind
 
 lint: $(ASSETS)/assets.h ## static checks: includes, banned calls, locks, clang-tidy, cppcheck, warnings
 	sh tests/lint/run.sh -I$(ASSETS) "-DEMBED_DIR='\"$(ASSETS)\"'"

@@ -7,7 +7,7 @@ set -eu
 build='gcc make libc6-dev libmicrohttpd-dev libwslay-dev libhiredis-dev libyajl-dev
 zlib1g-dev libssl-dev gzip'
 test='libcunit1-dev libjansson-dev redis-server chromium'
-check='clang clang-format clang-tidy cppcheck libclang-rt-14-dev'
+check='clang clang-format clang-tidy cppcheck libclang-rt-14-dev valgrind'
 
 case "${1:-}" in
 build) packages=$build ;;

@@ -38,9 +38,9 @@ export class Service {
     #watchers = new Set();
     #rest = '';
 
-    constructor({ env = {}, args = [], fileLimit }) {
+    constructor({ env = {}, args = [], fileLimit, wrapper = [] }) {
         assert.ok(fs.existsSync(BINARY), `no binary at ${BINARY}: build it, or set CHAT_API_BIN`);
-        const command = [BINARY, ...args];
+        const command = [...wrapper, BINARY, ...args];
         if (fileLimit) command.unshift('sh', '-c', `ulimit -n ${fileLimit} && exec "$0" "$@"`);
         this.child = start(command[0], command.slice(1), {
             env: cleanEnvironment(env),
@@ -172,7 +172,8 @@ export class Service {
 
 /**
  * Starts the service and waits for its port and, with `waitReady`, for /readyz to say 200. Without
- * it the service may still be on its way to Redis. `fileLimit` bounds its open files.
+ * it the service may still be on its way to Redis. `fileLimit` bounds its open files, `wrapper` is
+ * a program, with its arguments, that runs it.
  */
 export async function startService({ waitReady = true, ...options } = {}) {
     const service = new Service(options);
