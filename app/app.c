@@ -5,6 +5,7 @@
 #include <sys/resource.h>
 
 #include "app/config.h"
+#include "app/heap.h"
 #include "app/signals.h"
 #include "core/base/clock.h"
 #include "core/base/log.h"
@@ -227,6 +228,15 @@ static void stop(struct app *app)
     window_destroy(service->window);
 }
 
+/* What main does meanwhile: late request heads, and memory that a burst has left. */
+static void wait_for_stop(struct app *app)
+{
+    struct heap_watch heap;
+    heap_start(&heap);
+    while (!signals_wait(http_tick(app->http)))
+        heap_tick(&heap);
+}
+
 int app_run(const struct config *config)
 {
     struct app app = {.config = config,
@@ -241,8 +251,7 @@ int app_run(const struct config *config)
     signals_prepare();
     enum err err = start(&app);
     if (err == ERR_OK) {
-        while (!signals_wait(http_tick(app.http)))
-            continue;
+        wait_for_stop(&app);
         signals_end_at_next();
         log_info("server:stopping");
     }

@@ -8,6 +8,7 @@ import { clientFor, clientsFor } from '../support/chat.js';
 import { eventually } from '../support/deadline.js';
 import { request } from '../support/http.js';
 import { metricSum, parseMetrics } from '../support/metrics.js';
+import { isSanitized, mebibytes, residentBytes } from '../support/process.js';
 import { assertReadiness, readiness } from '../support/readiness.js';
 import { freePort, redisFor } from '../support/redis.js';
 import { runToExit, serviceFor, startProxy } from '../support/service.js';
@@ -146,6 +147,32 @@ describe('Redis away', { concurrency: true }, () => {
             assert.equal(await dataOf(wire), 'after');
         });
     }
+
+    it('gives the memory of a long outbox back when it is quiet', async (t) => {
+        const { proxy, pod } = await behindProxy(t, { LOG_LEVEL: 'debug' });
+        const client = await clientFor(t, pod);
+        proxy.cut();
+        await pod.statsWhere('no Redis', away);
+        const before = residentBytes(pod.pid);
+        // To a room of nobody, so that nothing comes back.
+        const said = JSON.stringify({ room: 'empty', data: 'x'.repeat(8000) });
+        for (let i = 0; i < 9000; i++) client.sendText(said);
+        const outbox = async () => {
+            const families = parseMetrics((await request(pod, '/metrics')).text);
+            return metricSum(families, /^chat_redis_outbox_messages$/);
+        };
+        await eventually('9,000 messages to wait', async () => (await outbox()) === 9000, 15000);
+        const peak = residentBytes(pod.pid);
+        proxy.restore();
+        await eventually('none to wait', async () => (await outbox()) === 0, 15000);
+        if (isSanitized(pod.pid)) return;
+        const after = await eventually('the memory to be back', async () => {
+            const { metadata } = await pod.waitForLog(({ event }) => event === 'memory:trimmed');
+            return residentBytes(pod.pid) < before + (16 << 20) && metadata.took_us;
+        }, 20000);
+        t.diagnostic(`${mebibytes(before)} MiB, ${mebibytes(peak)} MiB, then `
+            + `${mebibytes(residentBytes(pod.pid))} MiB; a trim took ${after} us`);
+    });
 
     it('rooms that came meanwhile are subscribed, rooms that went are not', async (t) => {
         const { server, proxy, pod } = await behindProxy(t);

@@ -58,7 +58,8 @@
     SUITE("handlers/origin", origin_tests)                                                         \
     SUITE("handlers/request", request_tests)                                                       \
     SUITE("handlers/routes", routes_tests)                                                         \
-    SUITE("app/config", config_tests)
+    SUITE("app/config", config_tests)                                                              \
+    SUITE("app/heap", heap_tests)
 
 #define DECLARE(name, tests) extern CU_TestInfo tests[];
 SUITES(DECLARE)
