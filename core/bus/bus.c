@@ -102,6 +102,7 @@ static void create_links(struct bus *bus)
         .url = &bus->url,
         .epoll_fd = bus->epoll_fd,
         .wake_fd = bus->wake_fd,
+        .clock_ms = bus->opts.clock_ms,
     };
     struct subscriber_opts subscriber = {
         .own_mark = slice_of(prefix.ptr, prefix.len - 1), /* without its comma */
@@ -122,9 +123,11 @@ struct bus *bus_create(const struct bus_opts *opts)
     make_prefix(bus, opts->pod_id);
     bus->opts.url = &bus->url;
     bus->opts.pod_id = NULL; /* the prefix holds it */
+    if (bus->opts.clock_ms == NULL)
+        bus->opts.clock_ms = clock_monotonic_ms;
     bus->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
     bus->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-    atomic_store(&bus->away_since_ms, clock_monotonic_ms());
+    atomic_store(&bus->away_since_ms, bus->opts.clock_ms());
     outbox_init(&bus->outbox, opts->outbox_max, opts->outbox_max_bytes);
     lock_init(&bus->lock);
     list_init(&bus->arrived);
@@ -222,7 +225,7 @@ static void serve_waiters(struct bus *bus, struct list *arrived, bool released, 
 
 static void take_turn(struct bus *bus)
 {
-    uint64_t now_ms = clock_monotonic_ms();
+    uint64_t now_ms = bus->opts.clock_ms();
     struct list arrived;
     bool released;
     list_init(&arrived);
@@ -243,14 +246,14 @@ static bool has_ended(struct bus *bus)
 {
     return bus->is_ending &&
            (bus->publisher.phase == PUBLISHER_DOWN ||
-            outbox_get_counts(&bus->outbox).messages == 0 || clock_monotonic_ms() >= bus->end_ms);
+            outbox_get_counts(&bus->outbox).messages == 0 || bus->opts.clock_ms() >= bus->end_ms);
 }
 
 static int get_wait_ms(const struct bus *bus)
 {
     uint64_t next_ms = publisher_next_ms(&bus->publisher);
     uint64_t subscriber_ms = subscriber_next_ms(&bus->subscriber);
-    uint64_t now_ms = clock_monotonic_ms();
+    uint64_t now_ms = bus->opts.clock_ms();
     if (subscriber_ms < next_ms)
         next_ms = subscriber_ms;
     if (waiters_next_ms(&bus->waiters) < next_ms)
@@ -350,7 +353,7 @@ void bus_await(struct bus *bus, struct bus_waiter *waiter)
     lock_acquire(&bus->lock);
     bool running = bus->running;
     /* The clock is read under the lock, so that the list is in the order of its deadlines. */
-    waiter->deadline_ms = clock_monotonic_ms() + BUS_AWAIT_MS;
+    waiter->deadline_ms = bus->opts.clock_ms() + BUS_AWAIT_MS;
     if (running)
         list_push_back(&bus->arrived, &waiter->link);
     lock_release(&bus->lock);
@@ -380,7 +383,7 @@ void bus_get_stats(struct bus *bus, struct bus_stats *out)
     *out = (struct bus_stats){
         .connected = atomic_load(&bus->connected),
         .ever_connected = atomic_load(&bus->ever_connected),
-        .away_ms = away_since_ms != 0 ? clock_monotonic_ms() - away_since_ms : 0,
+        .away_ms = away_since_ms != 0 ? bus->opts.clock_ms() - away_since_ms : 0,
         .reconnects_total = atomic_load(&bus->reconnects_total),
         .published_total = atomic_load(&bus->publisher.published_total),
         .received_total = atomic_load(&bus->subscriber.received_total),

@@ -47,6 +47,7 @@ struct bus_opts {
     size_t outbox_max;           /* messages that wait while Redis is away */
     size_t outbox_max_bytes;     /* and bytes */
     size_t payload_max;          /* larger payloads from Redis are dropped with a warning */
+    uint64_t (*clock_ms)(void);  /* NULL: clock_monotonic_ms; tests have a time of their own */
     void *arg;                   /* for the callbacks */
     /*
      * A message for `room` (ptr NULL: the global one). `trusted`: another pod of this service wrote
@@ -108,7 +109,7 @@ void bus_count_invalid(struct bus *bus);
 /* Lets all waiters go and lets later ones go at once: before HTTP is stopped. */
 void bus_release_waiters(struct bus *bus);
 
-/* Gives the outbox until `deadline_ms` (clock_monotonic_ms) to empty when Redis is up, leaves
+/* Gives the outbox until `deadline_ms` (of the bus's clock) to empty when Redis is up, leaves
  * Redis, ends the thread. */
 void bus_stop(struct bus *bus, uint64_t deadline_ms);
 /* Takes NULL; stopped before. */

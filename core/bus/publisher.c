@@ -2,7 +2,6 @@
 
 #include <string.h>
 
-#include "core/base/clock.h"
 #include "core/base/log.h"
 #include "core/bus/bus.h"
 #include "core/bus/channel.h"
@@ -12,7 +11,7 @@ enum { TAKE_AT_ONCE = 128 };
 static void on_up(void *arg)
 {
     struct publisher *publisher = arg;
-    uint64_t now_ms = clock_monotonic_ms();
+    uint64_t now_ms = publisher->link.opts.clock_ms();
     uint64_t patience_ms = 0;
     if (publisher->lost_ms == 0)
         patience_ms = publisher->was_tried ? PUBLISHER_REJOIN_BLIND_MS : 0;
@@ -42,7 +41,7 @@ static void on_down(void *arg)
     publisher->in_flight_count = 0;
     publisher->asking = false;
     publisher->phase = PUBLISHER_DOWN;
-    publisher->lost_ms = clock_monotonic_ms();
+    publisher->lost_ms = publisher->link.opts.clock_ms();
     size_t dropped = outbox_set_flowing(publisher->outbox, false);
     if (dropped > 0 && log_pause_is_over(&publisher->dropped_pause))
         log_warn("redis:outbox_full", log_uint("dropped", dropped));

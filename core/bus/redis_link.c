@@ -28,7 +28,7 @@ enum {
 void redis_link_init(struct redis_link *link, const struct redis_link_opts *opts)
 {
     *link = (struct redis_link){.opts = *opts, .state = REDIS_LINK_WAITING};
-    backoff_reset(&link->backoff, clock_monotonic_ms());
+    backoff_reset(&link->backoff, link->opts.clock_ms());
 }
 
 static uint32_t draw_random(void)
@@ -84,7 +84,7 @@ bool redis_link_error_is_passing(const char *error)
 /* The one end of a connection or an attempt. `why` may stand in the context. */
 static void lose(struct redis_link *link, const char *why, bool refused)
 {
-    uint64_t now_ms = clock_monotonic_ms();
+    uint64_t now_ms = link->opts.clock_ms();
     bool was_up = link->state == REDIS_LINK_UP;
     bool was_steady = was_up && now_ms - link->up_ms >= STEADY_MS;
     /* The loss of a connection that stood is always told; attempts that fail, now and then. */
@@ -221,7 +221,7 @@ static const char *on_greeting(struct redis_link *link, const struct redisReply 
     if (--link->greetings > 0)
         return NULL;
     link->state = REDIS_LINK_UP;
-    link->up_ms = clock_monotonic_ms();
+    link->up_ms = link->opts.clock_ms();
     link->attempts = 0;
     link->opts.on_up(link->opts.arg);
     return NULL;
@@ -262,7 +262,7 @@ static void read_replies(struct redis_link *link)
         size_t got = link->context->reader->len - before;
         if (got == 0)
             return;
-        link->progress_ms = clock_monotonic_ms();
+        link->progress_ms = link->opts.clock_ms();
         if (link->context->reader->len > REDIS_LINK_REPLY_MAX) {
             lose(link, "a reply is too large", true);
             return;
@@ -401,7 +401,7 @@ void redis_link_append_str(struct redis_link *link, const char *word)
 void redis_link_ask(struct redis_link *link, size_t replies)
 {
     if (link->owed == 0)
-        link->progress_ms = clock_monotonic_ms();
+        link->progress_ms = link->opts.clock_ms();
     link->owed += replies;
 }
 

@@ -46,6 +46,7 @@ struct redis_link_opts {
     const char *name;            /* for the log; a constant */
     int epoll_fd;
     int wake_fd; /* an eventfd that wakes the loop */
+    uint64_t (*clock_ms)(void);
     void *arg;
     void (*on_up)(void *arg);
     /* NULL, or why the connection is of no use any more; good until the next call. Appends at

@@ -39,7 +39,8 @@ struct hub_opts {
     uint64_t close_timeout_ms; /* for the peer's part of the closing handshake */
     size_t compress_min_bytes; /* shorter messages go out plain to everybody */
     struct ws_limits limits;
-    void *arg; /* for the callbacks */
+    uint64_t (*clock_ms)(void); /* of the loops (loop_opts) */
+    void *arg;                  /* for the callbacks */
     /* A whole message of a client, on the client's loop. The payload is good for the call. */
     void (*on_message)(void *arg, struct client *client, enum ws_opcode opcode,
                        struct slice payload);

@@ -48,7 +48,8 @@ enum err shard_create(struct hub *hub, unsigned index, struct shard **out)
                                            .arg = shard,
                                            .on_events = on_events,
                                            .on_turn_end = on_turn_end,
-                                           .should_rest = should_rest},
+                                           .should_rest = should_rest,
+                                           .clock_ms = hub_opts(hub)->clock_ms},
                        &shard->loop);
 }
 

@@ -52,7 +52,9 @@ enum err loop_create(const struct loop_opts *opts, struct loop **out)
     loop->opts.name = loop->name;
     lock_init(&loop->lock);
     loop->last = &loop->first;
-    loop->now_ms = clock_monotonic_ms();
+    if (loop->opts.clock_ms == NULL)
+        loop->opts.clock_ms = clock_monotonic_ms;
+    loop->now_ms = loop->opts.clock_ms();
     loop->wake.fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
     loop->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
     if (loop->wake.fd == -1 || loop->epoll_fd == -1 ||
@@ -175,7 +177,7 @@ static void turn(struct loop *loop, int *timeout_ms)
         int timeout = fall_asleep(loop) ? *timeout_ms : 0;
         int count = epoll_wait(loop->epoll_fd, events, EVENTS_PER_TURN, timeout);
         wake_up(loop);
-        loop->now_ms = clock_monotonic_ms();
+        loop->now_ms = loop->opts.clock_ms();
         run_events(loop, events, count);
     }
     drain_mailbox(loop);

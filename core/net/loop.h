@@ -46,6 +46,8 @@ struct loop_opts {
     /* Whether sources should rest for a moment because others cannot keep up; mailbox and end of
      * turn go on. May be NULL. */
     bool (*should_rest)(void *arg);
+    /* What time it is in loop_now_ms; NULL: clock_monotonic_ms. Tests set the time themselves. */
+    uint64_t (*clock_ms)(void);
 };
 
 /* ERR_SYSTEM with errno when descriptors are used up; `*out` is then NULL. */
@@ -69,7 +71,7 @@ size_t loop_pending(const struct loop *loop);
 
 bool loop_is_current(const struct loop *loop);
 
-/* clock_monotonic_ms at the start of the turn. */
+/* The clock at the start of the turn. */
 uint64_t loop_now_ms(const struct loop *loop);
 
 /* ERR_SYSTEM with errno (ENOMEM, ENOSPC). The source has its descriptor and no interest yet. */

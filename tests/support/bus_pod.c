@@ -1,11 +1,31 @@
 #include "tests/support/bus_pod.h"
 
+#include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
 
 #include "core/base/clock.h"
 #include "core/base/mem.h"
+
+static atomic_uint_fast64_t skipped_ms;
+static atomic_uint_fast64_t frozen_ms; /* 0: time runs */
+
+uint64_t bus_pod_clock_ms(void)
+{
+    uint64_t now_ms = atomic_load(&frozen_ms);
+    return (now_ms != 0 ? now_ms : clock_monotonic_ms()) + atomic_load(&skipped_ms);
+}
+
+void bus_pod_freeze(void)
+{
+    atomic_store(&frozen_ms, clock_monotonic_ms());
+}
+
+void bus_pod_thaw(void)
+{
+    atomic_store(&frozen_ms, 0);
+}
 
 struct interest_change {
     struct list_link link;
@@ -52,6 +72,8 @@ static void take_interest(void *arg, void (*each)(struct bus *bus, struct slice 
     list_init(&changes);
     pthread_mutex_lock(&pod->mutex);
     list_append(&changes, &pod->interest);
+    pod->looked++;
+    pthread_cond_broadcast(&pod->changed);
     pthread_mutex_unlock(&pod->mutex);
     for (struct list_link *link; (link = list_pop_front(&changes)) != NULL;) {
         struct interest_change *change = LIST_ENTRY(link, struct interest_change, link);
@@ -77,6 +99,7 @@ void bus_pod_start(struct bus_pod *pod, const char *id, struct redis_url url, si
         .outbox_max = outbox_max,
         .outbox_max_bytes = 64 * 1024 * 1024,
         .payload_max = 1024 * 1024,
+        .clock_ms = bus_pod_clock_ms,
         .arg = pod,
         .on_message = on_message,
         .take_interest = take_interest,
@@ -89,7 +112,8 @@ void bus_pod_start(struct bus_pod *pod, const char *id, struct redis_url url, si
 
 void bus_pod_stop(struct bus_pod *pod, uint64_t ms)
 {
-    bus_stop(pod->bus, clock_monotonic_ms() + ms);
+    bus_pod_thaw();
+    bus_stop(pod->bus, bus_pod_clock_ms() + ms);
     bus_destroy(pod->bus);
     bus_pod_forget(pod);
     for (struct list_link *link; (link = list_pop_front(&pod->interest)) != NULL;)
@@ -135,7 +159,7 @@ static bool wait_a_little(struct bus_pod *pod, uint64_t until_ms)
     return clock_monotonic_ms() < until_ms;
 }
 
-enum awaited { CONNECTED, MESSAGES, SUBSCRIBED, OUTBOX };
+enum awaited { CONNECTED, MESSAGES, SUBSCRIBED, LOOKED, OUTBOX };
 
 static size_t look(struct bus_pod *pod, enum awaited what)
 {
@@ -147,6 +171,8 @@ static size_t look(struct bus_pod *pod, enum awaited what)
         return pod->count;
     case SUBSCRIBED:
         return pod->subscribed;
+    case LOOKED:
+        return pod->looked;
     case OUTBOX:
         break;
     }
@@ -196,6 +222,25 @@ bool bus_pod_await_subscribed(struct bus_pod *pod, size_t count)
 bool bus_pod_await_outbox(struct bus_pod *pod, size_t messages)
 {
     return await(pod, OUTBOX, messages, messages);
+}
+
+/* The turn that looks first may have read the clock before; the one that looks third begins when
+ * the second has ended. */
+void bus_pod_settle(struct bus_pod *pod)
+{
+    for (int i = 0; i < 3; i++) {
+        pthread_mutex_lock(&pod->mutex);
+        size_t looked = pod->looked;
+        pthread_mutex_unlock(&pod->mutex);
+        bus_interest_changed(pod->bus);
+        (void)await(pod, LOOKED, looked + 1, SIZE_MAX);
+    }
+}
+
+void bus_pod_skip(struct bus_pod *pod, uint64_t ms)
+{
+    atomic_fetch_add(&skipped_ms, ms);
+    bus_pod_settle(pod);
 }
 
 bool bus_pod_took_sequence(struct bus_pod *pod, unsigned from, unsigned to)

@@ -30,17 +30,32 @@ struct bus_pod {
     struct list messages; /* struct bus_pod_message, under the mutex, like all below */
     size_t count;         /* of messages */
     size_t subscribed;    /* calls of on_subscribed */
+    size_t looked;        /* calls of take_interest */
     struct list interest; /* not taken yet */
 };
 
+/*
+ * The time of all pods. It runs, unless it was frozen; skipping works either way. What waits for a
+ * timeout need not wait for real, and what must not time out cannot on a frozen clock, however slow
+ * the machine is.
+ */
+uint64_t bus_pod_clock_ms(void);
+void bus_pod_freeze(void);
+void bus_pod_thaw(void);
+
 /* Creates and starts a bus. `outbox_max` messages. */
 void bus_pod_start(struct bus_pod *pod, const char *id, struct redis_url url, size_t outbox_max);
-/* Stops within `ms`, and frees. */
+/* Stops within `ms`, and frees; lets time run. */
 void bus_pod_stop(struct bus_pod *pod, uint64_t ms);
 
 void bus_pod_want(struct bus_pod *pod, const char *room, bool wanted);
 /* Publishes {"n":<number>}; room NULL is global. */
 void bus_pod_say(struct bus_pod *pod, const char *room, unsigned number);
+
+/* The pod's bus has seen all that was asked of it so far, and what time it is now. */
+void bus_pod_settle(struct bus_pod *pod);
+/* Skips so much time for all pods, and settles this one: the others may still be asleep. */
+void bus_pod_skip(struct bus_pod *pod, uint64_t ms);
 
 /* All of these wait BUS_POD_WAIT_MS at most. */
 bool bus_pod_await(struct bus_pod *pod, bool (*is_so)(void *arg), void *arg);

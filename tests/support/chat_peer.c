@@ -50,6 +50,20 @@ struct hub_opts chat_opts(unsigned loops)
     };
 }
 
+static atomic_uint_fast64_t frozen_ms = 1000000;
+
+static uint64_t read_frozen_ms(void)
+{
+    return atomic_load(&frozen_ms);
+}
+
+struct hub_opts chat_opts_frozen(unsigned loops)
+{
+    struct hub_opts opts = chat_opts(loops);
+    opts.clock_ms = read_frozen_ms;
+    return opts;
+}
+
 /* The hub shows its loops through clients only: one after the other is admitted to each. */
 static void find_loops(struct chat *chat)
 {
@@ -135,6 +149,12 @@ void chat_settle(struct chat *chat)
         for (unsigned i = 0; i < chat->loops_count; i++)
             if (chat->loops[i] != NULL)
                 chat_run_on(chat, i, NULL, NULL);
+}
+
+void chat_advance(struct chat *chat, uint64_t ms)
+{
+    atomic_fetch_add(&frozen_ms, ms);
+    chat_settle(chat);
 }
 
 struct chat_gate {

@@ -39,6 +39,9 @@ struct chat {
 
 /* Bounds and times that no test reaches by chance. */
 struct hub_opts chat_opts(unsigned loops);
+/* The same, and time goes on for the loops only when the test says so: however slow the machine
+ * is, nothing comes too late. One such hub at a time. */
+struct hub_opts chat_opts_frozen(unsigned loops);
 
 void chat_start(struct chat *chat, const struct hub_opts *opts);
 /* Drops who is left. */
@@ -46,6 +49,8 @@ void chat_stop(struct chat *chat);
 
 /* What was posted to the loops so far has run, and the turns that it ran in have ended. */
 void chat_settle(struct chat *chat);
+/* Frozen time goes on, and what comes due by that is done when this returns. */
+void chat_advance(struct chat *chat, uint64_t ms);
 /* Runs on the loop's thread, and waits for it. */
 void chat_run_on(struct chat *chat, unsigned loop, void (*run)(void *arg), void *arg);
 /* Lets the loop stand still, so that all that is posted until chat_release is one turn's. */

@@ -7,7 +7,6 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "core/base/clock.h"
 #include "core/base/mem.h"
 #include "tests/support/bus_pod.h"
 #include "tests/support/redis_server.h"
@@ -262,15 +261,14 @@ static void waiter_is_let_go_when_the_room_stands(void)
     bus_pod_say(&b, NULL, ROUNDS); /* until b flows, its messages wait */
     CU_ASSERT_TRUE(bus_pod_await_messages(&a, 1));
     bus_pod_forget(&a);
+    bus_pod_freeze(); /* BUS_AWAIT_MS is never over */
     for (unsigned i = 0; i < ROUNDS; i++) {
         struct flag_waiter waiter = {.waiter.done = set_done};
-        uint64_t start_ms = clock_monotonic_ms();
         snprintf(room, sizeof room, "room %u", i);
         waiter.waiter.room = slice_str(room);
         bus_pod_want(&a, room, true);
         bus_await(a.bus, &waiter.waiter);
         CU_ASSERT_TRUE(bus_pod_await(&a, is_done, &waiter));
-        CU_ASSERT(clock_monotonic_ms() - start_ms < BUS_AWAIT_MS);
         bus_pod_say(&b, room, i);
         CU_ASSERT_TRUE(bus_pod_await_messages(&a, i + 1));
     }

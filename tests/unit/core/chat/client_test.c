@@ -7,7 +7,6 @@
 #include <string.h>
 #include <sys/socket.h>
 
-#include "core/base/clock.h"
 #include "core/base/mem.h"
 #include "core/chat/shard.h"
 #include "tests/support/chat_peer.h"
@@ -561,7 +560,7 @@ static void our_close_waits_for_the_peers(void)
 static void a_peer_that_does_not_answer_the_close_is_dropped(void)
 {
     struct chat chat;
-    struct hub_opts opts = chat_opts(1);
+    struct hub_opts opts = chat_opts_frozen(1);
     struct peer peer;
     opts.close_timeout_ms = 50;
     chat_start(&chat, &opts);
@@ -569,9 +568,10 @@ static void a_peer_that_does_not_answer_the_close_is_dropped(void)
     peer_join(&chat, &peer, "lobby");
     CU_ASSERT_TRUE(peer_say(&peer, "please"));
     CU_ASSERT_TRUE(peer_hears_close(&peer, 4501));
-    uint64_t before_ms = clock_monotonic_ms();
+    chat_advance(&chat, opts.close_timeout_ms - 1);
+    CU_ASSERT_TRUE(peer_hears_nothing(&peer));
+    chat_advance(&chat, 1);
     CU_ASSERT_TRUE(peer_hears_end(&peer));
-    CU_ASSERT_TRUE(clock_monotonic_ms() - before_ms >= 40);
     CU_ASSERT_TRUE(chat_await_empty(&chat));
     ends_well(&chat, &peer);
 }
@@ -579,7 +579,7 @@ static void a_peer_that_does_not_answer_the_close_is_dropped(void)
 static void a_peer_that_never_ends_the_connection_is_dropped(void)
 {
     struct chat chat;
-    struct hub_opts opts = chat_opts(1);
+    struct hub_opts opts = chat_opts_frozen(1);
     struct peer peer;
     opts.close_timeout_ms = 50;
     chat_start(&chat, &opts);
@@ -587,7 +587,10 @@ static void a_peer_that_never_ends_the_connection_is_dropped(void)
     CU_ASSERT_TRUE(peer_send_close(&peer, 1000));
     CU_ASSERT_TRUE(peer_hears_close(&peer, 1000));
     CU_ASSERT_TRUE(peer_hears_end(&peer));
-    CU_ASSERT_TRUE(chat_await_empty(&chat));
+    chat_advance(&chat, opts.close_timeout_ms - 1);
+    CU_ASSERT_EQUAL(chat_stats(&chat).slots, 1);
+    chat_advance(&chat, 1);
+    CU_ASSERT_EQUAL(chat_stats(&chat).slots, 0);
     ends_well(&chat, &peer);
 }
 
@@ -835,17 +838,49 @@ static void a_socket_that_cannot_be_used_ends_the_client(void)
 
 /* --- time --- */
 
+/* With the real clock and nothing else that would wake the loop: whatever is due is done. */
+static void a_loop_wakes_by_itself_for_what_is_due(void)
+{
+    enum { PING, PONG, MESSAGE, CLOSE, DUE };
+    for (int due = 0; due < DUE; due++) {
+        struct chat chat;
+        struct hub_opts opts = chat_opts(1);
+        struct peer peer;
+        struct peer_frame frame;
+        uint64_t *const times[] = {&opts.ping_interval_ms, &opts.pong_timeout_ms,
+                                   &opts.message_timeout_ms, &opts.close_timeout_ms};
+        *times[due] = 20;
+        chat_start(&chat, &opts);
+        CU_ASSERT_EQUAL(peer_admit(&chat, &peer, "lobby"), ERR_OK);
+        peer_attach(&peer, SLICE_NONE);
+        if (due == MESSAGE)
+            CU_ASSERT_TRUE(peer_send_raw(&peer, "\x81", 1));
+        if (due == CLOSE)
+            CU_ASSERT_TRUE(peer_send_raw(&peer, "\xFF\xFF", 2));
+        CU_ASSERT_EQUAL(peer_receive(&peer, &frame), due == PING ? WS_PING : WS_CLOSE);
+        if (due == CLOSE)
+            CU_ASSERT_TRUE(peer_hears_end(&peer));
+        ends_well(&chat, &peer);
+    }
+}
+
 static void who_is_silent_is_pinged_then_closed_with_4004(void)
 {
     struct chat chat;
-    struct hub_opts opts = chat_opts(1);
+    struct hub_opts opts = chat_opts_frozen(1);
     struct peer peer;
     struct peer_frame frame;
-    opts.ping_interval_ms = 20;
-    opts.pong_timeout_ms = 400;
+    opts.ping_interval_ms = 25000;
+    opts.pong_timeout_ms = 60000;
     chat_start(&chat, &opts);
     peer_join(&chat, &peer, "lobby");
+    chat_advance(&chat, opts.ping_interval_ms - 1);
+    CU_ASSERT_TRUE(peer_hears_nothing(&peer));
+    chat_advance(&chat, 1);
     CU_ASSERT_EQUAL(peer_receive(&peer, &frame), WS_PING);
+    chat_advance(&chat, opts.pong_timeout_ms - opts.ping_interval_ms - 1);
+    CU_ASSERT_TRUE(peer_hears_nothing(&peer));
+    chat_advance(&chat, 1);
     CU_ASSERT_TRUE(peer_hears_close(&peer, WS_CLOSE_HEARTBEAT_TIMEOUT));
     CU_ASSERT_EQUAL(chat_count(&chat, heartbeat_timeouts_total), 1);
     CU_ASSERT_TRUE(peer_send_close(&peer, WS_CLOSE_HEARTBEAT_TIMEOUT));
@@ -857,21 +892,22 @@ static void who_is_silent_is_pinged_then_closed_with_4004(void)
 static void who_answers_pings_stays(void)
 {
     struct chat chat;
-    struct hub_opts opts = chat_opts(1);
+    struct hub_opts opts = chat_opts_frozen(1);
     struct peer peer;
     struct peer_frame frame;
-    opts.ping_interval_ms = 20;
-    opts.pong_timeout_ms = 400;
+    opts.ping_interval_ms = 25000;
+    opts.pong_timeout_ms = 60000;
     chat_start(&chat, &opts);
     peer_join(&chat, &peer, "lobby");
-    uint64_t until_ms = clock_monotonic_ms() + opts.pong_timeout_ms + 100;
-    int pings = 0;
-    while (clock_monotonic_ms() < until_ms) {
+    for (int i = 0; i < 10; i++) {
+        chat_advance(&chat, opts.ping_interval_ms);
         CU_ASSERT_EQUAL_FATAL(peer_receive(&peer, &frame), WS_PING);
+        /* The last moment: a little later it would be given up. */
+        chat_advance(&chat, opts.pong_timeout_ms - opts.ping_interval_ms - 1);
         CU_ASSERT_TRUE(peer_send(&peer, WS_PONG, frame.payload));
-        pings++;
+        chat_settle(&chat);
     }
-    CU_ASSERT_TRUE(pings > 1);
+    CU_ASSERT_TRUE(peer_hears_nothing(&peer));
     CU_ASSERT_EQUAL(chat_count(&chat, heartbeat_timeouts_total), 0);
     ends_well(&chat, &peer);
 }
@@ -879,12 +915,15 @@ static void who_answers_pings_stays(void)
 static void with_the_interval_over_the_timeout_nobody_is_pinged(void)
 {
     struct chat chat;
-    struct hub_opts opts = chat_opts(1);
+    struct hub_opts opts = chat_opts_frozen(1);
     struct peer peer;
     opts.ping_interval_ms = 1000000;
     opts.pong_timeout_ms = 50;
     chat_start(&chat, &opts);
     peer_join(&chat, &peer, "lobby");
+    chat_advance(&chat, opts.pong_timeout_ms - 1);
+    CU_ASSERT_TRUE(peer_hears_nothing(&peer));
+    chat_advance(&chat, 1);
     CU_ASSERT_TRUE(peer_hears_close(&peer, WS_CLOSE_HEARTBEAT_TIMEOUT));
     ends_well(&chat, &peer);
 }
@@ -896,12 +935,16 @@ static void a_message_must_be_finished_in_time(void)
         {"\x81", 1}, {"\x81\x85\0\0\0\0he", 8}, {"\x01\x82\0\0\0\0he", 8}};
     for (size_t i = 0; i < sizeof begun / sizeof *begun; i++) {
         struct chat chat;
-        struct hub_opts opts = chat_opts(1);
+        struct hub_opts opts = chat_opts_frozen(1);
         struct peer peer;
         opts.message_timeout_ms = 50;
         chat_start(&chat, &opts);
         peer_join(&chat, &peer, "lobby");
         CU_ASSERT_TRUE(peer_send_raw(&peer, begun[i].ptr, begun[i].len));
+        chat_settle(&chat);
+        chat_advance(&chat, opts.message_timeout_ms - 1);
+        CU_ASSERT_TRUE(peer_hears_nothing(&peer));
+        chat_advance(&chat, 1);
         CU_ASSERT_TRUE(peer_hears_close(&peer, WS_CLOSE_MESSAGE_TIMEOUT));
         CU_ASSERT_EQUAL(chat_count(&chat, message_timeouts_total), 1);
         ends_well(&chat, &peer);
@@ -912,20 +955,20 @@ static void a_message_must_be_finished_in_time(void)
 static void pings_do_not_put_the_deadline_off(void)
 {
     struct chat chat;
-    struct hub_opts opts = chat_opts(1);
+    struct hub_opts opts = chat_opts_frozen(1);
     struct peer peer;
     struct peer_frame frame;
-    int opcode;
     opts.message_timeout_ms = 100;
     chat_start(&chat, &opts);
     peer_join(&chat, &peer, "lobby");
     CU_ASSERT_TRUE(peer_send_raw(&peer, "\x01\x82\0\0\0\0he", 8));
-    uint64_t until_ms = clock_monotonic_ms() + CHAT_WAIT_MS;
-    do
-        (void)peer_send(&peer, WS_PING, slice_str("?"));
-    while ((opcode = peer_receive(&peer, &frame)) == WS_PONG && clock_monotonic_ms() < until_ms);
-    CU_ASSERT_EQUAL(opcode, WS_CLOSE);
-    CU_ASSERT_EQUAL(frame.close_code, WS_CLOSE_MESSAGE_TIMEOUT);
+    chat_settle(&chat);
+    for (int i = 0; i < 100; i++) {
+        CU_ASSERT_TRUE(peer_send(&peer, WS_PING, slice_str("?")));
+        CU_ASSERT_EQUAL_FATAL(peer_receive(&peer, &frame), WS_PONG);
+        chat_advance(&chat, 1);
+    }
+    CU_ASSERT_TRUE(peer_hears_close(&peer, WS_CLOSE_MESSAGE_TIMEOUT));
     ends_well(&chat, &peer);
 }
 
@@ -933,23 +976,26 @@ static void pings_do_not_put_the_deadline_off(void)
 static void each_whole_message_starts_the_deadline_anew(void)
 {
     struct chat chat;
-    struct hub_opts opts = chat_opts(1);
+    struct hub_opts opts = chat_opts_frozen(1);
     struct peer peer;
     char bytes[16];
     size_t len = peer_write_frame(0x81, slice_str("hi"), bytes);
     opts.message_timeout_ms = 400;
     chat_start(&chat, &opts);
     peer_join(&chat, &peer, "lobby");
-    uint64_t until_ms = clock_monotonic_ms() + opts.message_timeout_ms + 200;
     CU_ASSERT_TRUE(peer_send_raw(&peer, bytes, 3));
-    while (clock_monotonic_ms() < until_ms) {
+    chat_settle(&chat);
+    for (int i = 0; i < 10; i++) {
         char rest_and_begin[16];
+        chat_advance(&chat, opts.message_timeout_ms - 1);
         memcpy(rest_and_begin, bytes + 3, len - 3);
         memcpy(rest_and_begin + len - 3, bytes, 3);
         CU_ASSERT_TRUE_FATAL(peer_send_raw(&peer, rest_and_begin, len));
         CU_ASSERT_TRUE_FATAL(peer_hears(&peer, "hi"));
     }
     CU_ASSERT_EQUAL(chat_count(&chat, message_timeouts_total), 0);
+    chat_advance(&chat, opts.message_timeout_ms);
+    CU_ASSERT_TRUE(peer_hears_close(&peer, WS_CLOSE_MESSAGE_TIMEOUT));
     ends_well(&chat, &peer);
 }
 
@@ -957,18 +1003,17 @@ static void each_whole_message_starts_the_deadline_anew(void)
 static void a_finished_message_has_no_deadline(void)
 {
     struct chat chat;
-    struct hub_opts opts = chat_opts(1);
+    struct hub_opts opts = chat_opts_frozen(1);
     struct peer peer;
-    struct peer_frame frame;
     opts.message_timeout_ms = 50;
-    opts.ping_interval_ms = 150; /* the event that ends the wait */
     chat_start(&chat, &opts);
     peer_join(&chat, &peer, "lobby");
     CU_ASSERT_TRUE(peer_send_raw(&peer, "\x81\x82\0\0", 4));
     chat_settle(&chat);
     CU_ASSERT_TRUE(peer_send_raw(&peer, "\0\0hi", 4));
     CU_ASSERT_TRUE(peer_hears(&peer, "hi"));
-    CU_ASSERT_EQUAL(peer_receive(&peer, &frame), WS_PING);
+    chat_advance(&chat, opts.message_timeout_ms * 10);
+    CU_ASSERT_TRUE(peer_hears_nothing(&peer));
     CU_ASSERT_EQUAL(chat_count(&chat, message_timeouts_total), 0);
     ends_well(&chat, &peer);
 }
@@ -1010,6 +1055,7 @@ CU_TestInfo client_tests[] = {
     {"may_break_while_its_close_is_on_its_way", may_break_while_its_close_is_on_its_way},
     {"abandoned_before_and_after_messages", abandoned_before_and_after_messages},
     {"a_socket_that_cannot_be_used_ends_the_client", a_socket_that_cannot_be_used_ends_the_client},
+    {"a_loop_wakes_by_itself_for_what_is_due", a_loop_wakes_by_itself_for_what_is_due},
     {"who_is_silent_is_pinged_then_closed_with_4004",
      who_is_silent_is_pinged_then_closed_with_4004},
     {"who_answers_pings_stays", who_answers_pings_stays},
