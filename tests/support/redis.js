@@ -1,6 +1,7 @@
 // A real Redis of the tests' own, a small client that sees what the pods write, and a TCP proxy
 // that can cut the way between the two without touching Redis.
 
+import { randomInt } from 'node:crypto';
 import { once } from 'node:events';
 import fs from 'node:fs';
 import net from 'node:net';
@@ -12,6 +13,7 @@ import { eventually, within } from './deadline.js';
 import { WaitQueue } from './queue.js';
 
 const SERVER = process.env.REDIS_SERVER_BIN ?? 'redis-server';
+const FIRST_PORT = 10240;
 
 const folders = new Set();
 
@@ -30,15 +32,36 @@ function removeScratchFolder(folder) {
     folders.delete(folder);
 }
 
-/** A port that was free a moment ago. */
+/** The first port that the kernel may give to any connection, as long as nobody says otherwise. */
+function firstEphemeralPort() {
+    try {
+        const range = fs.readFileSync('/proc/sys/net/ipv4/ip_local_port_range', 'utf8');
+        return Number(range.split('\t')[0]);
+    } catch {
+        return 32768;
+    }
+}
+
+/**
+ * A port for a server that comes later, or comes again. One of those that the kernel gives to
+ * connections would be taken meanwhile, now and then, even by who tries to reach that very server.
+ */
 export async function freePort() {
-    const server = net.createServer();
-    server.listen(0, '127.0.0.1');
-    await once(server, 'listening');
-    const { port } = server.address();
-    server.close();
-    await once(server, 'close');
-    return port;
+    const first = firstEphemeralPort();
+    for (let attempt = 1; ; attempt++) {
+        const server = net.createServer();
+        const wanted = first - FIRST_PORT > 1000 ? randomInt(FIRST_PORT, first) : 0;
+        try {
+            server.listen(wanted, '127.0.0.1');
+            await once(server, 'listening');
+            const { port } = server.address();
+            server.close();
+            await once(server, 'close');
+            return port;
+        } catch (error) {
+            if (attempt === 100) throw error;
+        }
+    }
 }
 
 /** Takes whole RESP2 replies out of a growing buffer. */

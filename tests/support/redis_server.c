@@ -9,19 +9,34 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/random.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "core/base/clock.h"
 
-enum { START_MS = 20000, ARGS_MAX = 40 };
+enum { START_MS = 60000, ARGS_MAX = 40, FIRST_PORT = 10240, PORTS_MIN = 1000, ATTEMPTS = 100 };
 
-static int find_free_port(void)
+/* The first port that the kernel may give to any connection, as long as nobody says otherwise. */
+static int first_ephemeral_port(void)
+{
+    FILE *file = fopen("/proc/sys/net/ipv4/ip_local_port_range", "r");
+    int first = 32768;
+    if (file != NULL && fscanf(file, "%d", &first) != 1)
+        first = 32768;
+    if (file != NULL)
+        fclose(file);
+    return first;
+}
+
+/* 0 when `wanted` is not free; with 0 any port is looked for. */
+static int bind_port(int wanted)
 {
     struct sockaddr_in address = {.sin_family = AF_INET};
     socklen_t len = sizeof address;
     address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    address.sin_port = htons((uint16_t)wanted);
     int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
     int port = 0;
     if (fd != -1 && bind(fd, (struct sockaddr *)&address, len) == 0 &&
@@ -29,6 +44,21 @@ static int find_free_port(void)
         port = ntohs(address.sin_port);
     if (fd != -1)
         close(fd);
+    return port;
+}
+
+/* The server comes later, and comes again: one of the ports that the kernel gives to connections
+ * would be taken meanwhile, now and then, even by who tries to reach that very server. */
+static int find_free_port(void)
+{
+    int count = first_ephemeral_port() - FIRST_PORT, port = 0;
+    if (count < PORTS_MIN)
+        return bind_port(0);
+    for (int attempt = 0; attempt < ATTEMPTS && port == 0; attempt++) {
+        unsigned random = 0;
+        ssize_t got = getrandom(&random, sizeof random, 0);
+        port = got == sizeof random ? bind_port(FIRST_PORT + (int)(random % (unsigned)count)) : 0;
+    }
     return port;
 }
 
