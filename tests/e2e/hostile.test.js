@@ -12,7 +12,7 @@ import { deflateRawSync } from 'node:zlib';
 
 import { attackFor } from '../support/attack.js';
 import { assertErrorEnvelope, assertErrorResponse, clientFor } from '../support/chat.js';
-import { eventually, stretched, within } from '../support/deadline.js';
+import { Stopwatch, eventually, stretched, within } from '../support/deadline.js';
 import { RawConnection, request, requestText } from '../support/http.js';
 import { Company, measureUpgrades } from '../support/latency.js';
 import { metricSum, parseMetrics } from '../support/metrics.js';
@@ -24,6 +24,7 @@ import {
     residentBytes,
     threads,
     watchMemory,
+    watchSlowdown,
 } from '../support/process.js';
 import { redisFor } from '../support/redis.js';
 import { serviceFor } from '../support/service.js';
@@ -32,6 +33,7 @@ import { OP, attempt, compress, connect, encodeFrame, upgradeText } from '../sup
 const ROOMS = Number(process.env.HOSTILE_ROOMS) || (process.env.HOSTILE_FULL ? 1000000 : 100000);
 const THREADS = { CONNECTION_THREADS: '2' };
 const MIB = 1 << 20;
+const FOREVER = 3600000; // what ends by itself needs no other end
 const P99 = process.env.HOSTILE_STRICT ? 50 : 1000;
 
 /** Runs `work` and asserts how much memory the service took for it at most. */
@@ -44,26 +46,47 @@ async function assertMemory(t, pod, mib, work) {
     return result;
 }
 
-function report(t, what, { count, p50, p99, max, failed }) {
+function report(t, what, { count, p50, p99, max, failed, late }) {
     const failures = failed === undefined ? '' : `, ${failed} failed`;
-    t.diagnostic(`${what}: ${count} times, p50 ${p50}, p99 ${p99}, max ${max} ms${failures}`);
+    const machine = late === undefined ? '' : `, own timers late by ${late.p50} and ${late.p99}`;
+    const times = `${count} times, p50 ${p50}, p99 ${p99}, max ${max} ms`;
+    t.diagnostic(`${what}: ${times}${failures}${machine}`);
 }
 
 /**
  * Well-behaved clients talk before an attack and during it. `bound` says how many milliseconds
- * half of all messages, and 99 of 100, may take longer than before. The half tells even where three
- * suites run at once; there, 99 of 100 say more of the machine than of the service.
+ * half of all messages, and 99 of 100, may take longer than before. A message is on its way through
+ * three threads (who says it, the loop, who hears it) and each of them waits for a processor as
+ * long as our own timers do; and what the service does meanwhile takes so many times longer as it
+ * has to share its processors. Both are the machine's, and allowed for.
  */
 async function assertUnmoved(t, company, attackers, { ms = 800, p50 = 25, p99 = P99 } = {}) {
     const before = await company.talk(300);
     report(t, 'messages before', before);
     const begun = await attackers();
+    const slowdown = watchSlowdown(company.pod.pid);
     const during = await company.talk(ms);
+    const slow = slowdown();
     report(t, 'messages during', during);
     assert.equal(company.fault, null, 'each message came once and in order');
-    assert.ok(during.p50 <= before.p50 + stretched(p50), `p50 ${during.p50} ms`);
-    assert.ok(during.p99 <= before.p99 + stretched(p99), `p99 ${during.p99} ms`);
+    const figures = JSON.stringify({ before, during, slow });
+    const { late } = during;
+    const half = before.p50 + stretched(p50) * slow + 3 * late.p50;
+    const nearlyAll = before.p99 + stretched(p99) * slow + 3 * late.p99;
+    assert.ok(during.p50 <= half, `p50 over ${half}: ${figures}`);
+    assert.ok(during.p99 <= nearlyAll, `p99 over ${nearlyAll}: ${figures}`);
     return begun;
+}
+
+/** New clients are let in, and soon, but for what the machine is late by itself. */
+async function assertComeIn(t, pod) {
+    const watch = new Stopwatch();
+    const upgrades = await measureUpgrades(pod, 600);
+    watch.stop();
+    report(t, 'upgrades during', upgrades);
+    assert.equal(upgrades.failed, 0);
+    const bound = stretched(2000) + watch.late();
+    assert.ok(upgrades.p99 < bound, `p99 of an upgrade: ${upgrades.p99} of ${bound} ms`);
 }
 
 async function companyFor(t, pod, { room = 'good company', count = 10 } = {}) {
@@ -157,10 +180,7 @@ describe('many who never come in', () => {
                 await within(many.begun, 20000, 'the crowd');
                 return many;
             });
-            const upgrades = await measureUpgrades(pod, 600);
-            report(t, 'upgrades during', upgrades);
-            assert.equal(upgrades.failed, 0);
-            assert.ok(upgrades.p99 < stretched(2000), `p99 of an upgrade: ${upgrades.p99} ms`);
+            await assertComeIn(t, pod);
             t.diagnostic(`attacker: ${JSON.stringify(await crowd.stop())}`);
         });
         company.close();
@@ -175,15 +195,13 @@ describe('many who never come in', () => {
         const head = requestText(pod, '/docs/swagger-ui-bundle.js').repeat(60);
         await assertMemory(t, pod, 48, async () => {
             const stuck = await assertUnmoved(t, company, async () => {
-                const options = { count: 1200, together: 10, again: false, read: false, head };
+                const once = { again: false, ms: FOREVER };
+                const options = { count: 1200, together: 10, read: false, head, ...once };
                 const many = attackFor(t, 'linger', pod, options);
                 await within(many.begun, 20000, 'the crowd');
                 return many;
             });
-            const upgrades = await measureUpgrades(pod, 600);
-            report(t, 'upgrades during', upgrades);
-            assert.equal(upgrades.failed, 0);
-            assert.ok(upgrades.p99 < stretched(2000), `p99 of an upgrade: ${upgrades.p99} ms`);
+            await assertComeIn(t, pod);
             await stuck.stop();
         });
         company.close();
@@ -196,7 +214,7 @@ describe('many who never come in', () => {
             const before = await countsOf(pod);
             const company = await companyFor(t, pod);
             const storm = await assertUnmoved(t, company, async () => {
-                const options = { how, width: 50, ms: stretched(4000), rooms: 20 };
+                const options = { how, width: 50, ms: 4000, least: 250, rooms: 20 };
                 const peers = attackFor(t, 'storm', pod, options);
                 await peers.begun;
                 return peers;
@@ -216,7 +234,7 @@ describe('joins and leaves', () => {
         const before = await countsOf(pod);
         const company = await companyFor(t, pod, { room: 'storm-1' });
         const churn = await assertUnmoved(t, company, async () => {
-            const options = { how: 'joined', polite: true, width: 64, rooms: 3, ms: 8000 };
+            const options = { how: 'joined', polite: true, width: 64, rooms: 3 };
             const peers = attackFor(t, 'storm', pod, options);
             await peers.begun;
             return peers;
@@ -234,7 +252,7 @@ describe('joins and leaves', () => {
         const before = await countsOf(pod);
         const say = (most) =>
             within(
-                attackFor(t, 'flood', pod, { kind: 'rooms', most, ms: 120000 }).ended,
+                attackFor(t, 'flood', pod, { kind: 'rooms', most, ms: FOREVER }).ended,
                 120000,
                 'all names to be said',
             );
@@ -306,8 +324,9 @@ describe('floods', () => {
         const most = 200000;
         const figures = await assertMemory(t, pod, 24, async () => {
             const pings = await assertUnmoved(t, company, async () => {
-                const options = { kind: 'ping', most, together: 10000, stay: true };
-                const peer = attackFor(t, 'flood', pod, { ...options, ms: stretched(1500) });
+                const until = { stay: true, enough: 2 * most, ms: FOREVER };
+                const options = { kind: 'ping', most, together: 10000, ...until };
+                const peer = attackFor(t, 'flood', pod, options);
                 await peer.begun;
                 return peer;
             });
@@ -374,7 +393,11 @@ describe('floods', () => {
         it(`a sender of ${size} bytes without pause: other rooms do not wait`, async (t) => {
             const pod = await serviceFor(t, { env: THREADS });
             const company = await companyFor(t, pod);
-            const members = attackFor(t, 'members', pod, { room: 'flooded', clients: 8 });
+            const members = attackFor(t, 'members', pod, {
+                room: 'flooded',
+                clients: 8,
+                ms: FOREVER,
+            });
             await within(members.begun, 10000, 'members');
             await assertMemory(t, pod, 96, async () => {
                 const flood = await assertUnmoved(
@@ -491,7 +514,7 @@ describe('too much of everything', () => {
 // These mostly wait, so they wait together.
 describe('in time', { concurrency: true }, () => {
     describe('requests that do not end', { concurrency: true }, () => {
-        const timeout = stretched(500);
+        const timeout = stretched(1500);
         const env = { HTTP_HEADER_TIMEOUT: `${timeout}ms` };
         const upgrade = (pod) => upgradeText(pod, { room: 'slow' });
         const ways = {
@@ -515,20 +538,23 @@ describe('in time', { concurrency: true }, () => {
                 const took = await Promise.all(
                     Array.from({ length: 20 }, async () => {
                         const begin = performance.now();
+                        const watch = new Stopwatch();
                         const connection = await RawConnection.open(pod);
                         connection.write(first);
                         let at = 0;
                         const drops = setInterval(() => connection.write(drip[at++] ?? ''), 40);
                         try {
                             await connection.waitClosed(timeout + 4000);
-                            return performance.now() - begin;
+                            return [performance.now() - begin, watch.ms()];
                         } finally {
                             clearInterval(drops);
+                            watch.stop();
                             connection.destroy();
                         }
                     }),
                 );
-                const [soonest, latest] = [Math.min(...took), Math.max(...took)];
+                const soonest = Math.min(...took.map(([onTheWall]) => onTheWall));
+                const latest = Math.max(...took.map(([, ofService]) => ofService));
                 t.diagnostic(`dropped after ${soonest.toFixed()} to ${latest.toFixed()} ms`);
                 assert.ok(soonest >= timeout - 20, `dropped after ${soonest} ms`);
                 assert.ok(latest < timeout + stretched(1500), `dropped after ${latest} ms`);
@@ -537,7 +563,7 @@ describe('in time', { concurrency: true }, () => {
         }
 
         it('a body that never ends: refused at once', async (t) => {
-            const pod = await serviceFor(t, { env });
+            const pod = await serviceFor(t);
             for (const path of ['/healthz', '/ws/room']) {
                 const connection = await RawConnection.open(pod);
                 const headers = { 'Content-Length': '1000000000' };
@@ -565,9 +591,9 @@ describe('in time', { concurrency: true }, () => {
             const pod = await serviceFor(t, { env: { ...THREADS, ...env } });
             const before = await countsOf(pod);
             const options = { kind: 'ping', most: 0, clients: 500, read: false, stay: true };
-            const peers = attackFor(t, 'flood', pod, { ms: stretched(20000), ...options });
+            const peers = attackFor(t, 'flood', pod, { ms: FOREVER, ...options });
             await within(peers.begun, 20000, 'half-open peers');
-            const begin = performance.now();
+            const watch = new Stopwatch();
             const company = await companyFor(t, pod);
             report(t, 'messages during', await company.talk(500));
             assert.equal(company.fault, null);
@@ -575,10 +601,10 @@ describe('in time', { concurrency: true }, () => {
                 const { connections } = await pod.stats();
                 return connections === 10;
             });
-            const uncounted = performance.now() - begin;
+            const uncounted = watch.ms();
             const most = before.files + 10;
             await eventually('their descriptors closed', () => openFiles(pod.pid) <= most);
-            const gone = performance.now() - begin;
+            const gone = watch.stop();
             const times = [uncounted, gone].map((ms) => `${ms.toFixed()} ms`);
             t.diagnostic(`500 left after ${times[0]}, closed after ${times[1]}`);
             assert.ok(gone < stretched(900) + stretched(7500), `closed after ${gone} ms`);
@@ -622,8 +648,9 @@ describe('in time', { concurrency: true }, () => {
             const pod = await serviceFor(t);
             const before = await countsOf(pod);
             await assertMemory(t, pod, 16, async () => {
-                const options = { kind: 'fragments', before: '{', together: 65535, most: 65535 };
-                const peers = attackFor(t, 'flood', pod, { clients: 100, stay: true, ...options });
+                const fragments = { kind: 'fragments', together: 65535, most: 65535 };
+                const options = { before: '{', stay: true, ms: FOREVER, ...fragments };
+                const peers = attackFor(t, 'flood', pod, { clients: 100, ...options });
                 const { closed, codes } = await within(peers.ended, 15000, 'the closes');
                 t.diagnostic(`${closed} closed, codes ${JSON.stringify(codes)}`);
                 assert.deepEqual({ closed, codes }, { closed: 100, codes: { 1009: 100 } });
@@ -638,7 +665,7 @@ describe('in time', { concurrency: true }, () => {
             const begin = performance.now();
             await assertMemory(t, pod, 48, async () => {
                 const options = { kind: 'ping', most: 0, before: 'x'.repeat(65000), stay: true };
-                const peers = attackFor(t, 'flood', pod, { clients: 200, ...options, ms: 15000 });
+                const peers = attackFor(t, 'flood', pod, { clients: 200, ...options, ms: FOREVER });
                 const { closed, codes } = await within(peers.ended, 20000, 'the closes');
                 const took = (performance.now() - begin).toFixed();
                 t.diagnostic(`${closed} closed within ${took} ms, codes ${JSON.stringify(codes)}`);
@@ -651,7 +678,7 @@ describe('in time', { concurrency: true }, () => {
     describe('descriptors used up', () => {
         for (const fileLimitOfPod of [64, 256]) {
             it(`${fileLimitOfPod} of them: 503 or waiting, nobody harmed, all back`, async (t) => {
-                const env = { ...THREADS, HTTP_HEADER_TIMEOUT: '1s' };
+                const env = { ...THREADS, HTTP_HEADER_TIMEOUT: `${stretched(2000)}ms` };
                 // Sanitizers and their symbolizers want a few more.
                 const pod = await serviceFor(t, { env, fileLimit: fileLimitOfPod });
                 const before = await countsOf(pod);
@@ -659,15 +686,22 @@ describe('in time', { concurrency: true }, () => {
                 const statuses = {};
                 const inside = [];
                 const comeIn = async () => {
+                    const connection = await RawConnection.open(pod);
+                    // Who is kept waiting leaves. With an answer under way that is a client more
+                    // for a moment, and none in the end.
+                    const leave = setTimeout(() => connection.destroy(), stretched(300));
                     let status;
                     try {
-                        const response = await attempt(pod, { room: 'crowd', ms: 300 });
+                        const response = await attempt(pod, { room: 'crowd', connection });
                         status = response.status;
                         if (response.client) inside.push(response.client);
+                        else connection.destroy();
                         if (status === 503) assert.ok(response.headers['retry-after']);
-                    } catch {
+                    } catch (error) {
+                        if (error instanceof assert.AssertionError) throw error;
                         status = 'waiting or closed';
                     }
+                    clearTimeout(leave);
                     statuses[status] = (statuses[status] ?? 0) + 1;
                 };
                 for (let i = 0; i < fileLimitOfPod; i += 16) {
@@ -681,14 +715,13 @@ describe('in time', { concurrency: true }, () => {
                 assert.equal(company.fault, null, 'those who are in are not harmed');
                 t.diagnostic(`${JSON.stringify(statuses)}, ${openFiles(pod.pid)} open files`);
                 assert.ok(statuses[503] > 0 || statuses['waiting or closed'] > 0);
-                const { connections } = await pod.stats();
-            assert.equal(connections, inside.length + 5, 'whoever got a 101 is in');
-            assert.ok(inside.length > fileLimitOfPod / 3, `${inside.length} came in`);
+                const all = inside.length + 5;
+                await pod.statsWhere('all who got a 101', ({ connections: n }) => n === all);
+                assert.ok(inside.length > fileLimitOfPod / 3, `${inside.length} came in`);
                 await crowd.stop();
                 // Who leaves makes room for another.
                 inside.shift().reset();
-                const comeNext = () => connect(pod, { room: 'crowd', ms: 500 });
-                const next = await eventually('a place', comeNext);
+                const next = await eventually('a place', () => connect(pod, { room: 'crowd' }));
                 next.sendJson({ data: 'in' });
                 await eventually('an echo', async () => (await next.nextJson()).data === 'in');
                 for (const client of [next, ...inside]) client.reset();

@@ -60,14 +60,9 @@ function withResolvers() {
 let over = false;
 let sources = 0;
 const sockets = new Set();
-let wakeAll = [];
 
 function pause(ms) {
-    if (over) return Promise.resolve();
-    return new Promise((resolve) => {
-        setTimeout(resolve, ms);
-        if (ms > 50) wakeAll.push(resolve);
-    });
+    return new Promise((resolve) => setTimeout(resolve, ms));
 }
 
 function open(target, { read = true } = {}) {
@@ -160,9 +155,10 @@ async function linger(
 
 /**
  * Connects and leaves without end, `width` at a time. How far each goes: `tcp`, `head` (part of
- * a request), `request` (whole, gone before the answer), `joined` (gone once it is in).
+ * a request), `request` (whole, gone before the answer), `joined` (gone once it is in). So long
+ * that it comes to `least` of them, unless it is to be exactly `most`.
  */
-async function storm(target, { ms, width, how, rooms = 1, most = Infinity, polite }, begun) {
+async function storm(target, { ms, width, how, rooms = 1, least = 0, most, polite }, begun) {
     const figures = { rounds: 0, refused: 0 };
     const beginning = performance.now();
     let number = 0;
@@ -184,7 +180,8 @@ async function storm(target, { ms, width, how, rooms = 1, most = Infinity, polit
         }
         figures.rounds += 1;
     };
-    const goOn = () => !over && number < most && performance.now() - beginning < ms;
+    const inTime = () => !over && performance.now() - beginning < ms;
+    const goOn = () => (most ? !over && number < most : number < least || inTime());
     const lane = async () => {
         while (goOn()) await once();
     };
@@ -233,11 +230,12 @@ const FLOODS = {
 /**
  * Each of `clients` writes frames of a kind as fast as the service takes them. `read: false`: it
  * reads nothing. `most` bounds the frames of each, `together` go in one write, `before` is sent as
- * the beginning of a fragmented message, `stay` keeps those that have sent it all.
+ * the beginning of a fragmented message, `stay` keeps those that have sent it all, until they have
+ * read `enough` bytes.
  */
 async function flood(target, options, begun) {
     const { ms, clients = 1, room, kind, read = true, stay = false, before } = options;
-    const { most = Infinity, together = 500, size = 200 } = options;
+    const { most = Infinity, together = 500, size = 200, enough = Infinity } = options;
     const fill = 'x'.repeat(size);
     const figures = { sent: 0, bytesRead: 0, closed: 0, codes: {} };
     const end = performance.now() + ms;
@@ -271,7 +269,8 @@ async function flood(target, options, begun) {
             else await pause(0);
             while (socket.writableLength > (1 << 20) && goOn(0, socket)) await pause(5);
         }
-        while (stay && !over && !socket.destroyed && performance.now() < end) await pause(20);
+        const stays = () => stay && !over && !socket.destroyed && figures.bytesRead < enough;
+        while (stays() && performance.now() < end) await pause(20);
         if (socket.destroyed) figures.closed += 1;
         if (socket.lastCode) {
             figures.codes[socket.lastCode] = (figures.codes[socket.lastCode] ?? 0) + 1;
@@ -312,7 +311,8 @@ async function members(target, { ms, clients, room }, begun) {
         });
     }
     begun();
-    while (!over && performance.now() < end) await pause(20);
+    // Stopped before anything came, they would say nothing of those who are heard.
+    while ((!over || figures.heard === 0) && performance.now() < end) await pause(20);
     over = true;
     return figures;
 }
@@ -323,7 +323,6 @@ async function run() {
     const { name, port, options } = workerData;
     parentPort.on('message', () => {
         over = true;
-        for (const wake of wakeAll.splice(0)) wake();
     });
     let told = false;
     const begun = () => {

@@ -26,6 +26,34 @@ export function processorSeconds(pid) {
     return (Number(fields[11]) + Number(fields[12])) / TICKS_PER_SECOND;
 }
 
+/** Nanoseconds for which its threads ran so far, and for which they could have but had to wait. */
+function schedule(pid) {
+    const sum = { ran: 0, waited: 0 };
+    for (const thread of fs.readdirSync(`/proc/${pid}/task`)) {
+        const stat = fs.readFileSync(`/proc/${pid}/task/${thread}/schedstat`, 'utf8').split(' ');
+        sum.ran += Number(stat[0]);
+        sum.waited += Number(stat[1]);
+    }
+    return sum;
+}
+
+/**
+ * Watches how many times as long as it runs the process takes, since others run on its processors:
+ * 1 with a processor for each thread. Returns the function that tells.
+ */
+export function watchSlowdown(pid) {
+    try {
+        const before = schedule(pid);
+        return () => {
+            const after = schedule(pid);
+            const [ran, waited] = [after.ran - before.ran, after.waited - before.waited];
+            return ran > 0 ? 1 + waited / ran : 1;
+        };
+    } catch {
+        return () => 1; // a kernel that does not count it
+    }
+}
+
 /** A sanitizer keeps what was freed and shadows the rest: its memory says nothing. */
 export function isSanitized(pid) {
     return /lib[at]san|\bchat-api\b.*san\//.test(fs.readFileSync(`/proc/${pid}/maps`, 'utf8'));

@@ -3,7 +3,7 @@
 
 import assert from 'node:assert/strict';
 
-import { stretched } from '../../support/deadline.js';
+import { patient } from '../../support/deadline.js';
 import { load } from '../../support/packages.js';
 
 const EXECUTABLE = process.env.CHROMIUM ?? '/usr/bin/chromium';
@@ -15,7 +15,11 @@ const WAIT_MS = 15000;
 
 export async function startBrowser({ args = [] } = {}) {
     const { chromium } = (await load('playwright-core')).default;
-    return chromium.launch({ executablePath: EXECUTABLE, args: [...ARGUMENTS, ...args] });
+    return chromium.launch({
+        executablePath: EXECUTABLE,
+        args: [...ARGUMENTS, ...args],
+        timeout: patient(WAIT_MS),
+    });
 }
 
 function watch(page, origin, accepted) {
@@ -40,7 +44,7 @@ function watch(page, origin, accepted) {
  */
 export async function windowFor(test, browser, service, { accepted, ...options } = {}) {
     const context = await browser.newContext({ baseURL: service.url, ...options });
-    context.setDefaultTimeout(stretched(WAIT_MS));
+    context.setDefaultTimeout(patient(WAIT_MS));
     const page = await context.newPage();
     const faults = watch(page, new URL(service.url).origin, accepted);
     test.after(async () => {
