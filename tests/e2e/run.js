@@ -15,33 +15,51 @@ import path from 'node:path';
 import { run } from 'node:test';
 import { fileURLToPath } from 'node:url';
 
-import { stretched } from '../support/deadline.js';
+import { patient } from '../support/deadline.js';
 
 const FOLDER = path.dirname(fileURLToPath(import.meta.url));
-const SUITE_DEADLINE = 180000;
+const SUITE_DEADLINE = 120000;
+const LISTED = 60; // failures at the end: who reads the last lines only shall see them all
 
 function chosenFiles() {
     if (process.argv.length > 2) return process.argv.slice(2).map((file) => path.resolve(file));
     const only = process.env.E2E_ONLY?.split(',')
         .map((name) => name.trim())
         .filter(Boolean);
+    const isChosen = (name) => !only?.length || only.some((wanted) => name.startsWith(wanted));
     return ['', 'browser/']
         .flatMap((folder) => fs.readdirSync(path.join(FOLDER, folder)).map((name) => folder + name))
         .filter((name) => name.endsWith('.test.js'))
-        .filter((name) => !only || only.some((wanted) => name.startsWith(wanted)))
+        .filter(isChosen)
         .sort()
         .map((name) => path.join(FOLDER, name));
 }
 
-/** What went wrong, without the runner's own frames. */
-function describeError(error) {
+/** What went wrong, in lines, without the runner's own frames. */
+function linesOf(error) {
     const cause = error?.cause ?? error;
     const text = cause?.stack ?? cause?.message ?? String(cause);
-    return text
-        .split('\n')
-        .filter((line) => !line.includes('node:internal'))
+    return text.split('\n').filter((line) => !line.includes('node:internal'));
+}
+
+function describeError(error) {
+    return linesOf(error)
         .map((line) => `      ${line}`)
         .join('\n');
+}
+
+/** The same in one line: what it says first, and where in a suite that was. */
+function summarizeError(error) {
+    const lines = linesOf(error).map((line) => line.trim());
+    const frame = lines.findIndex((line) => line.startsWith('at '));
+    const said = (frame < 0 ? lines : lines.slice(0, frame)).filter(Boolean).join(' ');
+    const where = /[\w./-]+\.test\.js:\d+/.exec(lines.slice(frame).join(' '))?.[0];
+    return `${said.slice(0, 300)}${where ? ` (${path.basename(where)})` : ''}`;
+}
+
+/** Tests that never ran, or were broken off, since what they belong to failed. */
+function isCancelled({ details }) {
+    return /^(cancelledByParent|parentAlreadyFinished)$/.test(details?.error?.failureType);
 }
 
 /** A suite or file is only counted when it failed by itself, not by the tests within it. */
@@ -60,14 +78,24 @@ if (files.length === 0) {
 
 const total = { passed: 0, failed: 0 };
 const failures = [];
+const cancelled = new Map();
 const began = Date.now();
 // Most of a suite's time is waiting, so a few may wait at once.
 const jobs = Number(process.env.E2E_JOBS) || 3;
 const abort = new AbortController();
-const timeout = stretched(SUITE_DEADLINE);
+const timeout = patient(SUITE_DEADLINE);
 const stream = run({ files, concurrency: jobs, timeout, signal: abort.signal });
 // The suites' processes end their services when they are told to end.
 for (const signal of ['SIGINT', 'SIGTERM']) process.once(signal, () => abort.abort());
+
+function listFailures() {
+    const lines = failures.slice(0, LISTED);
+    if (failures.length > LISTED) lines.push(`and ${failures.length - LISTED} more`);
+    for (const [file, count] of cancelled) {
+        lines.push(`${file}: ${count} tests were cancelled, for what stands above`);
+    }
+    console.log(`\nfailed:\n  ${lines.join('\n  ')}\n`);
+}
 
 stream.on('test:pass', (event) => {
     if (event.skip !== undefined || !counts(event, files)) return;
@@ -77,12 +105,17 @@ stream.on('test:fail', (event) => {
     if (!counts(event, files)) return;
     total.failed += 1;
     const file = path.basename(event.file ?? '');
-    failures.push(`${file}: ${event.name}`);
-    console.log(`not ok: ${file}: ${event.name}\n${describeError(event.details?.error)}`);
+    if (isCancelled(event)) {
+        cancelled.set(file, (cancelled.get(file) ?? 0) + 1);
+        return;
+    }
+    const { error } = event.details ?? {};
+    failures.push(`${file}: ${event.name}: ${summarizeError(error)}`);
+    console.log(`not ok: ${file}: ${event.name}\n${describeError(error)}`);
 });
 stream.on('test:stderr', ({ message }) => process.stderr.write(message));
 stream.on('end', () => {
-    if (failures.length > 0) console.log(`\nfailed:\n  ${failures.join('\n  ')}\n`);
+    if (total.failed > 0) listFailures();
     console.log(`${files.length} suites in ${((Date.now() - began) / 1000).toFixed(1)} s`);
     console.log(`${total.passed} passed, ${total.failed} failed`);
     process.exitCode = total.failed === 0 && total.passed > 0 ? 0 : 1;
