@@ -30,6 +30,9 @@ struct loop {
     int epoll_fd;
     struct loop_source wake; /* an eventfd */
     uint64_t now_ms;
+    size_t sources;  /* in the epoll set */
+    size_t reported; /* events of the full turns in a row */
+    bool caught_up;
     pthread_t thread;
     bool started;
     atomic_bool stopping;
@@ -156,6 +159,20 @@ static void clear_wake(struct loop *loop)
     (void)got; /* EAGAIN when nothing was written: as good */
 }
 
+/* Ready sources take turns in the kernel's list, so none is reported twice before all were once. */
+static void count_reported(struct loop *loop, int count)
+{
+    loop->reported = count == EVENTS_PER_TURN ? loop->reported + EVENTS_PER_TURN : 0;
+    loop->caught_up = loop->reported == 0 || loop->reported >= loop->sources;
+    if (loop->caught_up)
+        loop->reported = 0;
+}
+
+bool loop_has_caught_up(const struct loop *loop)
+{
+    return loop->caught_up;
+}
+
 static void run_events(struct loop *loop, const struct epoll_event *events, int count)
 {
     for (int i = 0; i < count; i++) {
@@ -178,6 +195,7 @@ static void turn(struct loop *loop, int *timeout_ms)
         int count = epoll_wait(loop->epoll_fd, events, EVENTS_PER_TURN, timeout);
         wake_up(loop);
         loop->now_ms = loop->opts.clock_ms();
+        count_reported(loop, count);
         run_events(loop, events, count);
     }
     drain_mailbox(loop);
@@ -229,6 +247,7 @@ enum err loop_add(struct loop *loop, struct loop_source *source, uint32_t intere
     if (epoll_ctl(loop->epoll_fd, EPOLL_CTL_ADD, source->fd, &event) == -1)
         return ERR_SYSTEM;
     source->interest = interest;
+    loop->sources++;
     return ERR_OK;
 }
 
@@ -247,6 +266,7 @@ void loop_set_interest(struct loop *loop, struct loop_source *source, uint32_t i
 
 void loop_remove(struct loop *loop, struct loop_source *source)
 {
-    epoll_ctl(loop->epoll_fd, EPOLL_CTL_DEL, source->fd, NULL);
+    if (epoll_ctl(loop->epoll_fd, EPOLL_CTL_DEL, source->fd, NULL) == 0)
+        loop->sources--;
     source->interest = 0;
 }

@@ -74,6 +74,12 @@ bool loop_is_current(const struct loop *loop);
 /* The clock at the start of the turn. */
 uint64_t loop_now_ms(const struct loop *loop);
 
+/*
+ * Whether every source that had something to report was reported by now. A turn takes some hundred
+ * of them: on a loop that stood still, what a source missed may be waiting in the kernel yet.
+ */
+bool loop_has_caught_up(const struct loop *loop);
+
 /* ERR_SYSTEM with errno (ENOMEM, ENOSPC). The source has its descriptor and no interest yet. */
 MUST_USE enum err loop_add(struct loop *loop, struct loop_source *source, uint32_t interest);
 /* Changes the interest, without a system call when it is what it was. */

@@ -151,9 +151,14 @@ void chat_settle(struct chat *chat)
                 chat_run_on(chat, i, NULL, NULL);
 }
 
-void chat_advance(struct chat *chat, uint64_t ms)
+void chat_skip(uint64_t ms)
 {
     atomic_fetch_add(&frozen_ms, ms);
+}
+
+void chat_advance(struct chat *chat, uint64_t ms)
+{
+    chat_skip(ms);
     chat_settle(chat);
 }
 

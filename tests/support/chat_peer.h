@@ -49,7 +49,9 @@ void chat_stop(struct chat *chat);
 
 /* What was posted to the loops so far has run, and the turns that it ran in have ended. */
 void chat_settle(struct chat *chat);
-/* Frozen time goes on, and what comes due by that is done when this returns. */
+/* Frozen time goes on; the loops see it in their next turn. */
+void chat_skip(uint64_t ms);
+/* The same, and what comes due by that is done when this returns. */
 void chat_advance(struct chat *chat, uint64_t ms);
 /* Runs on the loop's thread, and waits for it. */
 void chat_run_on(struct chat *chat, unsigned loop, void (*run)(void *arg), void *arg);

@@ -912,6 +912,36 @@ static void who_answers_pings_stays(void)
     ends_well(&chat, &peer);
 }
 
+/* More clients than a turn reads of: all have spoken in time, and are read too late. */
+static void a_loop_that_stood_still_reads_before_it_judges(void)
+{
+    enum { PEERS = 300 };
+    static struct peer peers[PEERS];
+    struct chat chat;
+    struct hub_opts opts = chat_opts_frozen(1);
+    opts.pong_timeout_ms = 60000;
+    chat_start(&chat, &opts);
+    for (int i = 0; i < PEERS; i++) {
+        CU_ASSERT_EQUAL_FATAL(peer_admit(&chat, &peers[i], "lobby"), ERR_OK);
+        peer_attach(&peers[i], SLICE_NONE);
+    }
+    chat_settle(&chat);
+    struct chat_gate *gate = chat_hold(&chat, 0);
+    for (int i = 0; i < PEERS; i++)
+        CU_ASSERT_TRUE(peer_send(&peers[i], WS_PONG, SLICE_NONE));
+    chat_skip(opts.pong_timeout_ms);
+    chat_release(gate);
+    chat_settle(&chat);
+    CU_ASSERT_EQUAL(chat_count(&chat, heartbeat_timeouts_total), 0);
+    CU_ASSERT_EQUAL(chat_stats(&chat).connections, PEERS);
+    /* Those who say nothing from now on are given up, all of them. */
+    chat_advance(&chat, opts.pong_timeout_ms);
+    CU_ASSERT_EQUAL(chat_count(&chat, heartbeat_timeouts_total), PEERS);
+    for (int i = 1; i < PEERS; i++)
+        peer_leave(&peers[i]);
+    ends_well(&chat, &peers[0]);
+}
+
 static void with_the_interval_over_the_timeout_nobody_is_pinged(void)
 {
     struct chat chat;
@@ -1059,6 +1089,8 @@ CU_TestInfo client_tests[] = {
     {"who_is_silent_is_pinged_then_closed_with_4004",
      who_is_silent_is_pinged_then_closed_with_4004},
     {"who_answers_pings_stays", who_answers_pings_stays},
+    {"a_loop_that_stood_still_reads_before_it_judges",
+     a_loop_that_stood_still_reads_before_it_judges},
     {"with_the_interval_over_the_timeout_nobody_is_pinged",
      with_the_interval_over_the_timeout_nobody_is_pinged},
     {"a_message_must_be_finished_in_time", a_message_must_be_finished_in_time},
