@@ -6,6 +6,7 @@ VARIANT ?= release
 OUT := $(if $(filter release,$(VARIANT)),$(BUILD),$(BUILD)/$(VARIANT))
 SECONDS ?= 60
 MINUTES ?= 10
+BENCH := $(BUILD)/bench
 
 CPPFLAGS += -D_GNU_SOURCE -I.
 WARNINGS := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wvla -Wformat=2
@@ -23,8 +24,9 @@ LIBS := -lmicrohttpd -lwslay -lhiredis -lyajl -lz -lcrypto
 
 LIB_SOURCES := $(filter-out app/main.c,$(wildcard app/*.c handlers/*.c core/*/*.c openapi/*.c))
 UNIT_SOURCES := $(shell find tests/unit tests/support -name '*.c' 2>/dev/null)
-SOURCES := $(LIB_SOURCES) app/main.c tests/echo/main.c $(UNIT_SOURCES)
-HEADERS := $(wildcard app/*.h handlers/*.h core/*/*.h openapi/*.h tests/support/*.h)
+LOAD_SOURCES := $(wildcard tests/bench/load/*.c)
+SOURCES := $(LIB_SOURCES) app/main.c tests/echo/main.c $(UNIT_SOURCES) $(LOAD_SOURCES) tests/bench/floor.c
+HEADERS := $(wildcard app/*.h handlers/*.h core/*/*.h openapi/*.h tests/support/*.h tests/bench/load/*.h)
 FUZZ_TARGETS := $(patsubst tests/fuzz/fuzz_%.c,%,$(wildcard tests/fuzz/fuzz_*.c))
 LIB_OBJECTS := $(LIB_SOURCES:%.c=$(OUT)/obj/%.o)
 UNIT_OBJECTS := $(UNIT_SOURCES:%.c=$(OUT)/obj/%.o)
@@ -75,8 +77,8 @@ replay: $(FUZZ_TARGETS:%=$(OUT)/replay/%) ## the fuzzers' corpora once, without 
 deps: ; @sh tests/support/deps.sh build
 deps-test: ; @sh tests/support/deps.sh test
 
-bench: all ## fan-out, memory and connection figures, beside the bare system calls
-	sh tests/bench/run.sh
+bench: all $(BENCH)/load $(BENCH)/floor ## speed, memory, latency beside the bare system calls and PEERS
+	CHAT_API_BIN=$(OUT)/chat-api node tests/bench/run.js $(SCENARIOS)
 
 soak: all ## churn of clients, rooms and Redis for MINUTES (10): memory, descriptors, threads come back
 	CHAT_API_BIN=$(OUT)/chat-api node tests/bench/soak.js $(MINUTES)
@@ -108,6 +110,15 @@ $(OUT)/libchat.a: $(LIB_OBJECTS)
 
 $(OUT)/unit: $(UNIT_OBJECTS) $(OUT)/libchat.a
 	$(CC) $(ALL_LDFLAGS) -o $@ $^ $(LIBS) -ljansson -lcunit
+
+# The generator and the floor are built the same way whatever VARIANT they measure.
+$(BENCH)/load: $(LOAD_SOURCES:%.c=$(BUILD)/obj/%.o)
+	@mkdir -p $(@D)
+	$(CC) $(LDFLAGS_release) -o $@ $^
+
+$(BENCH)/floor: $(BUILD)/obj/tests/bench/floor.o
+	@mkdir -p $(@D)
+	$(CC) $(LDFLAGS_release) -o $@ $^
 
 $(OUT)/obj/%.o: %.c Makefile
 	@mkdir -p $(@D)

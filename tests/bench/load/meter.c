@@ -1,6 +1,8 @@
-#include "tests/bench/meter.h"
+#include "tests/bench/load/meter.h"
 
+#include <dirent.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <time.h>
 #include <unistd.h>
@@ -25,8 +27,7 @@ static unsigned bucket_of(uint64_t value)
     return ((row + 1) << METER_SUB_BITS) + place;
 }
 
-/* The largest value that the bucket takes. */
-static uint64_t bucket_end(unsigned bucket)
+uint64_t histogram_bucket_end(unsigned bucket)
 {
     if (bucket >> METER_SUB_BITS == 0)
         return bucket;
@@ -49,7 +50,7 @@ uint64_t histogram_quantile(const struct histogram *histogram, double share)
     for (unsigned i = 0; i < METER_BUCKETS && histogram->count != 0; i++) {
         seen += histogram->buckets[i];
         if (seen > rank || seen == histogram->count) {
-            uint64_t end = bucket_end(i);
+            uint64_t end = histogram_bucket_end(i);
             return end < histogram->max_ns ? end : histogram->max_ns;
         }
     }
@@ -58,7 +59,7 @@ uint64_t histogram_quantile(const struct histogram *histogram, double share)
 
 static bool read_proc(int pid, const char *file, char *text, int size)
 {
-    char path[64];
+    char path[320];
     snprintf(path, sizeof path, "/proc/%d/%s", pid, file);
     FILE *in = fopen(path, "re");
     if (in == NULL)
@@ -66,6 +67,34 @@ static bool read_proc(int pid, const char *file, char *text, int size)
     bool got = fgets(text, size, in) != NULL;
     fclose(in);
     return got;
+}
+
+/* Of all its threads: what they had of a core, and how long they waited for one. */
+static double wanted_s(int pid)
+{
+    char path[64], file[300], text[128];
+    unsigned long long had, waited, sum = 0;
+    const struct dirent *entry;
+    snprintf(path, sizeof path, "/proc/%d/task", pid);
+    DIR *tasks = opendir(path);
+    while (tasks != NULL && (entry = readdir(tasks)) != NULL) {
+        snprintf(file, sizeof file, "task/%s/schedstat", entry->d_name);
+        if (entry->d_name[0] != '.' && read_proc(pid, file, text, sizeof text) &&
+            sscanf(text, "%llu %llu", &had, &waited) == 2)
+            sum += had + waited;
+    }
+    if (tasks != NULL)
+        closedir(tasks);
+    return (double)sum / 1e9;
+}
+
+static double clock_s(int pid)
+{
+    clockid_t clock;
+    struct timespec time;
+    if (clock_getcpuclockid(pid, &clock) != 0 || clock_gettime(clock, &time) == -1)
+        return 0;
+    return (double)time.tv_sec + (double)time.tv_nsec / 1e9;
 }
 
 struct usage usage_of(int pid)
@@ -84,10 +113,32 @@ struct usage usage_of(int pid)
         return usage;
     double ticks = (double)sysconf(_SC_CLK_TCK);
     usage.known = true;
+    usage.cpu_s = clock_s(pid);
     usage.user_s = (double)user / ticks;
     usage.system_s = (double)system / ticks;
+    usage.wanted_s = wanted_s(pid);
     usage.rss_bytes = (uint64_t)resident * (uint64_t)sysconf(_SC_PAGESIZE);
     return usage;
+}
+
+struct usage usage_between(const struct usage *from, const struct usage *to)
+{
+    return (struct usage){.known = from->known && to->known,
+                          .cpu_s = to->cpu_s - from->cpu_s,
+                          .user_s = to->user_s - from->user_s,
+                          .system_s = to->system_s - from->system_s,
+                          .wanted_s = to->wanted_s - from->wanted_s,
+                          .rss_bytes = to->rss_bytes};
+}
+
+void usage_add(struct usage *sum, const struct usage *one)
+{
+    sum->known = sum->known && one->known;
+    sum->cpu_s += one->cpu_s;
+    sum->user_s += one->user_s;
+    sum->system_s += one->system_s;
+    sum->wanted_s += one->wanted_s;
+    sum->rss_bytes += one->rss_bytes;
 }
 
 double machine_cpu_s(void)

@@ -1,4 +1,4 @@
-#include "tests/bench/peer.h"
+#include "tests/bench/load/peer.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
@@ -11,7 +11,8 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "tests/bench/meter.h"
+#include "tests/bench/load/meter.h"
+#include "tests/bench/load/must.h"
 
 enum {
     EVENTS = 256,
@@ -26,22 +27,19 @@ enum {
     CONTROL_MAX = 125,
     CLIENT_HEADER_MAX = 8, /* of up to 64 kB: 2, length 2, mask 4 */
     HEAD_MAX = 4096,       /* of the answer to the upgrade */
+    SLOW_RECEIVE_BUFFER = 16 * 1024,
 };
 
 struct peers *peers_create(const struct options *options, const struct peers_handlers *handlers,
                            void *arg)
 {
-    struct peers *peers = calloc(1, sizeof *peers);
-    if (peers != NULL) {
-        peers->options = options;
-        peers->handlers = *handlers;
-        peers->arg = arg;
-        peers->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
-    }
-    if (peers == NULL || peers->epoll_fd == -1) {
-        perror("fanout");
-        exit(1);
-    }
+    struct peers *peers = must_allocate(1, sizeof *peers);
+    peers->options = options;
+    peers->handlers = *handlers;
+    peers->arg = arg;
+    peers->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
+    if (peers->epoll_fd == -1)
+        give_up_errno("epoll_create1");
     return peers;
 }
 
@@ -56,22 +54,25 @@ void peers_destroy(struct peers *peers)
 static void watch(struct peers *peers, struct peer *peer, int op, uint32_t events)
 {
     struct epoll_event event = {.events = events, .data.ptr = peer};
-    if (epoll_ctl(peers->epoll_fd, op, peer->fd, &event) == -1) {
-        perror("fanout: epoll_ctl");
-        exit(1);
-    }
+    if (epoll_ctl(peers->epoll_fd, op, peer->fd, &event) == -1)
+        give_up_errno("epoll_ctl");
 }
 
 bool peer_connect(struct peers *peers, struct peer *peer)
 {
     struct sockaddr_in source = {.sin_family = AF_INET,
                                  .sin_addr.s_addr = htonl(0x7f000002U + peer->number % SOURCES)};
-    const struct sockaddr_in *to = &peers->options->address;
-    int one = 1;
+    const struct options *options = peers->options;
+    /* A room's senders are spread over the servers, too. */
+    const struct sockaddr_in *to =
+        &options->addresses[(peer->number + peer->room) % options->addresses_count];
+    int one = 1, small = SLOW_RECEIVE_BUFFER;
     peer->fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     if (peer->fd == -1)
         return false;
     setsockopt(peer->fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
+    if (peer->role == PEER_SLOW)
+        setsockopt(peer->fd, SOL_SOCKET, SO_RCVBUF, &small, sizeof small);
     /* The port is chosen at the connect: then only the whole address must be free. */
     setsockopt(peer->fd, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, &one, sizeof one);
     if (bind(peer->fd, (struct sockaddr *)&source, sizeof source) == -1 ||
@@ -98,7 +99,7 @@ void peer_close(struct peer *peer)
     free(peer->out);
     peer->in = peer->out = NULL;
     peer->in_len = peer->out_len = peer->out_cap = 0;
-    peer->wants_write = false;
+    peer->wants_write = peer->paused = false;
 }
 
 uint64_t peer_segments_in(const struct peer *peer)
@@ -121,16 +122,6 @@ static void lose(struct peers *peers, struct peer *peer, unsigned code)
 }
 
 /* --- out --- */
-
-static void *must_resize(void *memory, size_t size)
-{
-    memory = realloc(memory, size);
-    if (memory == NULL) {
-        perror("fanout");
-        exit(1);
-    }
-    return memory;
-}
 
 static bool add(struct peer *peer, const void *bytes, size_t len)
 {
@@ -166,11 +157,19 @@ bool peer_add_text(struct peer *peer, const char *text, size_t len)
     return add_frame(peer, OP_TEXT, text, len);
 }
 
-static void want_write(struct peers *peers, struct peer *peer, bool wanted)
+static void want(struct peers *peers, struct peer *peer, bool write, bool paused)
 {
-    if (peer->wants_write != wanted)
-        watch(peers, peer, EPOLL_CTL_MOD, wanted ? EPOLLIN | EPOLLOUT : EPOLLIN);
-    peer->wants_write = wanted;
+    uint32_t events = (write ? EPOLLOUT : 0U) | (paused ? 0U : EPOLLIN);
+    if (peer->wants_write != write || peer->paused != paused)
+        watch(peers, peer, EPOLL_CTL_MOD, events);
+    peer->wants_write = write;
+    peer->paused = paused;
+}
+
+void peer_pause(struct peers *peers, struct peer *peer, bool paused)
+{
+    if (peer->state == PEER_OPEN)
+        want(peers, peer, peer->wants_write, paused);
 }
 
 void peer_flush(struct peers *peers, struct peer *peer)
@@ -186,20 +185,20 @@ void peer_flush(struct peers *peers, struct peer *peer)
         peer->out_len -= (uint32_t)sent;
         memmove(peer->out, peer->out + sent, peer->out_len);
     }
-    want_write(peers, peer, peer->out_len != 0);
+    want(peers, peer, peer->out_len != 0, peer->paused);
 }
 
 static void send_request(struct peers *peers, struct peer *peer)
 {
-    char path[32] = "/ws", request[512];
-    if (peer->room != ROOM_NONE)
-        snprintf(path, sizeof path, "/ws/bench-%u", peer->room);
-    int len =
-        snprintf(request, sizeof request,
-                 "GET %s HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\n"
-                 "Connection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"
-                 "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n%s\r\n",
-                 path, peer->deflate ? "Sec-WebSocket-Extensions: permessage-deflate\r\n" : "");
+    const struct options *options = peers->options;
+    char request[512];
+    /* All names of rooms have one length: so have all messages. */
+    int len = snprintf(request, sizeof request,
+                       "GET %s%06u HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\n"
+                       "Connection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"
+                       "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n%s\r\n",
+                       options->flavour->path, options->first_room + peer->room,
+                       peer->deflate ? "Sec-WebSocket-Extensions: permessage-deflate\r\n" : "");
     peer->state = PEER_UPGRADING;
     peer->wants_write = true;
     if (add(peer, request, (size_t)len))
@@ -235,12 +234,49 @@ static bool parse(const char *bytes, size_t size, struct frame *frame)
     return size - frame->header_len >= frame->len;
 }
 
+static void open_up(struct peers *peers, struct peer *peer)
+{
+    peer->state = PEER_OPEN;
+    peers->handlers.on_open(peers->arg, peer);
+}
+
+static void hand_over(struct peers *peers, struct peer *peer, const char *text, size_t len)
+{
+    const struct flavour *flavour = peers->options->flavour;
+    const char *end = text + len;
+    while (flavour->lines && text < end) {
+        const char *line_end = memchr(text, '\n', (size_t)(end - text));
+        if (line_end == NULL)
+            break;
+        peers->handlers.on_text(peers->arg, peer, text, (size_t)(line_end - text), false);
+        text = line_end + 1;
+    }
+    peers->handlers.on_text(peers->arg, peer, text, (size_t)(end - text), false);
+}
+
+static void take_text(struct peers *peers, struct peer *peer, const char *text, size_t len)
+{
+    const char *answer = NULL;
+    enum heard heard = HEARD_MESSAGE;
+    if (peers->options->flavour->socketio)
+        heard = flavour_hear(text, len, &answer);
+    if (heard == HEARD_MESSAGE && peer->state == PEER_OPEN) {
+        hand_over(peers, peer, text, len);
+    } else if (heard == HEARD_OPEN && peer->state == PEER_GREETING) {
+        open_up(peers, peer);
+    } else if (heard == HEARD_ANSWER) {
+        if (peer_add_text(peer, answer, strlen(answer)))
+            peer_flush(peers, peer);
+    }
+}
+
 static void take(struct peers *peers, struct peer *peer, const struct frame *frame)
 {
     unsigned opcode = frame->first & 0x0f;
-    if (opcode == OP_TEXT) {
-        peers->handlers.on_text(peers->arg, peer, frame->payload, frame->len,
-                                (frame->first & RSV1) != 0);
+    if (opcode == OP_TEXT && (frame->first & RSV1) != 0) {
+        peers->handlers.on_text(peers->arg, peer, frame->payload, frame->len, true);
+    } else if (opcode == OP_TEXT) {
+        take_text(peers, peer, frame->payload, frame->len);
     } else if (opcode == OP_PING) {
         if (add_frame(peer, OP_PONG, frame->payload, frame->len))
             peer_flush(peers, peer);
@@ -250,12 +286,17 @@ static void take(struct peers *peers, struct peer *peer, const struct frame *fra
     }
 }
 
+static bool is_upgraded(const struct peer *peer)
+{
+    return peer->state == PEER_OPEN || peer->state == PEER_GREETING;
+}
+
 /* Returns how many bytes were used. */
 static size_t take_frames(struct peers *peers, struct peer *peer, const char *bytes, size_t size)
 {
     struct frame frame;
     size_t used = 0;
-    while (peer->state == PEER_OPEN && parse(bytes + used, size - used, &frame)) {
+    while (is_upgraded(peer) && parse(bytes + used, size - used, &frame)) {
         take(peers, peer, &frame);
         used += frame.header_len + frame.len;
     }
@@ -272,8 +313,10 @@ static size_t take_answer(struct peers *peers, struct peer *peer, const char *by
         lose(peers, peer, 0);
         return 0;
     }
-    peer->state = PEER_OPEN;
-    peers->handlers.on_open(peers->arg, peer);
+    if (peers->options->flavour->socketio)
+        peer->state = PEER_GREETING;
+    else
+        open_up(peers, peer);
     return (size_t)(end - bytes) + 4;
 }
 
@@ -306,9 +349,9 @@ static void read_some(struct peers *peers, struct peer *peer)
     len += (size_t)got;
     if (peer->state == PEER_UPGRADING)
         used = take_answer(peers, peer, buffer, len);
-    if (peer->state == PEER_OPEN)
+    if (is_upgraded(peer))
         used += take_frames(peers, peer, buffer + used, len - used);
-    if (peer->state == PEER_OPEN || peer->state == PEER_UPGRADING)
+    if (is_upgraded(peer) || peer->state == PEER_UPGRADING)
         keep(peer, buffer + used, len - used);
 }
 

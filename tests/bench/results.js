@@ -1,0 +1,97 @@
+// Medians of rounds, and the table of them.
+
+const FAULTS = ['lost', 'duplicated', 'out_of_order', 'unexpected', 'closed'];
+
+export function median(values) {
+    const list = values.filter((value) => typeof value === 'number').sort((a, b) => a - b);
+    if (list.length === 0) return null;
+    const middle = (list.length - 1) / 2;
+    return (list[Math.floor(middle)] + list[Math.ceil(middle)]) / 2;
+}
+
+/** Of all rounds: one is one too many. */
+export function faults(rounds) {
+    return rounds.reduce((sum, round) => sum + FAULTS.reduce((all, key) => all + round[key], 0), 0);
+}
+
+/** One figure for each key; `limit` is the generator when it was in most rounds. */
+export function summarize(rounds) {
+    const summary = {};
+    for (const key of Object.keys(rounds[0])) {
+        if (typeof rounds[0][key] === 'string' || Array.isArray(rounds[0][key])) continue;
+        summary[key] = median(rounds.map((round) => round[key]));
+    }
+    const bound = rounds.filter((round) => round.limit === 'generator').length;
+    summary.generator_bound = bound * 2 > rounds.length;
+    summary.faults = faults(rounds);
+    return summary;
+}
+
+/** Each round has its own ratio: what the machine did to one it did to the other. */
+export function overFloor(rounds, floorRounds, key = 'cpu_s_per_million') {
+    const ratios = rounds.map((round, i) =>
+        floorRounds[i]?.[key] > 0 && round[key] !== null ? round[key] / floorRounds[i][key] : null,
+    );
+    return median(ratios);
+}
+
+function digits(value) {
+    if (value === null || value === undefined) return '-';
+    if (value >= 100) return value.toFixed(0);
+    return value.toPrecision(value >= 1 ? 3 : 2);
+}
+
+function milliseconds(us) {
+    return digits(us / 1000);
+}
+
+const CELLS = {
+    closed(s) {
+        // A rate that the generator sets is none of the server's.
+        const rate = s.generator_bound ? '(generator)' : `${digits(s.deliveries_per_s / 1000)}k`;
+        return `${rate} (${digits(s.cpu_s_per_million)})`;
+    },
+    open(s) {
+        const late = [s.p50_us, s.p99_us, s.p999_us].map(milliseconds).join('/');
+        return `${s.generator_bound ? '(generator)' : late} (${digits(s.cpu_s_per_million)})`;
+    },
+    connect(s) {
+        const memory = s.rss_per_client === null ? '' : `${digits(s.rss_per_client)} B, `;
+        return `${memory}${digits(s.cpu_us_per_connect)} us`;
+    },
+};
+
+/** The scenario's cell for a target, as in the table. */
+export function cell(scenario, summary) {
+    if (!summary) return '-';
+    const helper = summary.helper_s_per_million;
+    const redis = helper ? ` + ${digits(helper)}` : '';
+    const bad = summary.faults ? ` !${summary.faults} faults` : '';
+    return CELLS[scenario.kind](summary).replace(/\)$/, `${redis})`) + bad;
+}
+
+/** Ratio to the floor and whether the goal is met. */
+export function verdict(scenario, targets) {
+    const ratio = targets['chat-api']?.over_floor;
+    if (ratio === undefined || ratio === null) return '';
+    if (scenario.overFloor === undefined) return `${digits(ratio)} x floor`;
+    const word = ratio <= scenario.overFloor ? 'met' : 'missed';
+    return `${digits(ratio)} x floor, goal ${scenario.overFloor}: ${word}`;
+}
+
+export function textTable(rows) {
+    const widths = rows[0].map((_, i) => Math.max(...rows.map((row) => row[i].length)));
+    return rows
+        .map((row) => row.map((text, i) => text.padEnd(widths[i])).join('  ').trimEnd())
+        .join('\n');
+}
+
+export function resultTable(results, names) {
+    const head = ['scenario', ...names, 'chat-api over floor'];
+    const rows = results.map(({ scenario, targets }) => [
+        scenario.title,
+        ...names.map((name) => cell(scenario, targets[name])),
+        verdict(scenario, targets),
+    ]);
+    return textTable([head, ...rows]);
+}
