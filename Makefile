@@ -7,6 +7,7 @@ OUT := $(if $(filter release,$(VARIANT)),$(BUILD),$(BUILD)/$(VARIANT))
 SECONDS ?= 60
 MINUTES ?= 10
 BENCH := $(BUILD)/bench
+comma := ,
 
 CPPFLAGS += -D_GNU_SOURCE -I.
 WARNINGS := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wvla -Wformat=2
@@ -34,7 +35,7 @@ UNIT_OBJECTS := $(UNIT_SOURCES:%.c=$(OUT)/obj/%.o)
 .DELETE_ON_ERROR:
 .SECONDARY:
 .PHONY: all ws-echo run test unit replay e2e asan tsan valgrind fuzz soak bench lint format \
-	check-format check clean help deps deps-test
+	check-format check clean help deps deps-test deps-peers
 
 all: $(OUT)/chat-api ## build build/chat-api
 
@@ -76,8 +77,13 @@ replay: $(FUZZ_TARGETS:%=$(OUT)/replay/%) ## the fuzzers' corpora once, without 
 
 deps: ; @sh tests/support/deps.sh build
 deps-test: ; @sh tests/support/deps.sh test
+deps-peers: ; @sh tests/support/deps.sh peers
 
-bench: all $(BENCH)/load $(BENCH)/floor ## speed, memory, latency beside the bare system calls and PEERS
+# What PEERS needs: packages of Debian, of npm, a build.
+PEER_FILES := $(if $(PEERS),deps-peers) $(if $(findstring go,$(PEERS)),$(BENCH)/hub) \
+	$(if $(filter ws% socketio%,$(subst $(comma), ,$(PEERS))),$(BUILD)/npm/tests/bench/peers/.installed)
+
+bench: all $(PEER_FILES) $(BENCH)/load $(BENCH)/floor ## speed, memory, latency beside the bare system calls and PEERS
 	CHAT_API_BIN=$(OUT)/chat-api node tests/bench/run.js $(SCENARIOS)
 
 soak: all ## churn of clients, rooms and Redis for MINUTES (10): memory, descriptors, threads come back
@@ -119,6 +125,11 @@ $(BENCH)/load: $(LOAD_SOURCES:%.c=$(BUILD)/obj/%.o)
 $(BENCH)/floor: $(BUILD)/obj/tests/bench/floor.o
 	@mkdir -p $(@D)
 	$(CC) $(LDFLAGS_release) -o $@ $^
+
+# With the packages of Debian, not of the network.
+$(BENCH)/hub: tests/bench/peers/hub.go
+	@mkdir -p $(@D)
+	GO111MODULE=off GOPATH=/usr/share/gocode GOFLAGS= go build -o $@ $<
 
 $(OUT)/obj/%.o: %.c Makefile
 	@mkdir -p $(@D)

@@ -4,7 +4,7 @@
 //
 //     node tests/bench/run.js [scenario...]      all of them unless named
 //
-//     PEERS           further servers: nchan,ws,socketio,go,go-lines
+//     PEERS           further servers: nchan,ws,socketio,go,go-frames
 //     BENCH_ONLY      just these servers instead (chat-api,floor)
 //     BENCH_ROUNDS    rounds; the table has the medians  (3)
 //     BENCH_SECONDS   of each measurement                (5)

@@ -15,7 +15,40 @@ export const BUILD = path.resolve(ROOT, process.env.BUILD ?? 'build');
 const OUT = path.join(BUILD, 'bench');
 const CHAT_API = path.resolve(process.env.CHAT_API_BIN ?? path.join(BUILD, 'chat-api'));
 
-/** Each takes {port, redis, threads} and says what to run; `redis` is a port, or undefined. */
+const PEERS = path.join(BUILD, 'npm/tests/bench/peers');
+
+/** Node looks for packages beside the file that asks for them, so it is put beside them. */
+function nodeServer(file) {
+    return ({ port, redis }) => {
+        const copy = path.join(PEERS, file);
+        fs.copyFileSync(path.join(ROOT, 'tests/bench/peers', file), copy);
+        const argv = ['node', copy, port, ...(redis ? [redis] : [])];
+        return { argv, env: { NODE_ENV: 'production' } };
+    };
+}
+
+function goHub(mode) {
+    return ({ port, redis }) => ({
+        argv: [path.join(OUT, 'hub'), port, mode, ...(redis ? [redis] : [])],
+        env: {},
+    });
+}
+
+function nginx({ index, port, redis }) {
+    const folder = path.join(OUT, `nginx-${index}`);
+    fs.mkdirSync(folder, { recursive: true });
+    const template = fs.readFileSync(path.join(ROOT, 'tests/bench/peers/nginx.conf'), 'utf8');
+    const upstream = `upstream redis { nchan_redis_server redis://127.0.0.1:${redis}; }`;
+    const text = template
+        .replaceAll('@FOLDER@', folder)
+        .replace('@PORT@', port)
+        .replace('@REDIS@', redis ? upstream : '')
+        .replace('@USE_REDIS@', redis ? 'nchan_redis_pass redis;' : '');
+    fs.writeFileSync(path.join(folder, 'nginx.conf'), text);
+    return { argv: ['nginx', '-p', folder, '-c', path.join(folder, 'nginx.conf')], env: {} };
+}
+
+/** Each takes {index, port, redis, threads} and says what to run; `redis` is a port or undefined. */
 export const TARGETS = {
     'chat-api': {
         title: 'chat-api',
@@ -39,6 +72,32 @@ export const TARGETS = {
         flavour: 'echo',
         pods: false,
         command: ({ port }) => ({ argv: [path.join(OUT, 'floor'), port], env: {} }),
+    },
+    ws: { title: 'Node ws', flavour: 'echo', pods: true, command: nodeServer('ws.js') },
+    socketio: {
+        title: 'Socket.IO',
+        flavour: 'socketio',
+        pods: true,
+        command: nodeServer('socketio.js'),
+    },
+    go: {
+        title: 'Go gorilla, several in a frame',
+        flavour: 'lines',
+        pods: true,
+        command: goHub('lines'),
+    },
+    'go-frames': {
+        title: 'Go gorilla, a frame each',
+        flavour: 'echo',
+        pods: true,
+        command: goHub('frames'),
+    },
+    nchan: {
+        title: 'nginx + nchan',
+        flavour: 'echo',
+        pods: true,
+        forks: true,
+        command: nginx,
     },
 };
 
@@ -70,10 +129,11 @@ function takesConnections(port) {
     }).then(() => true);
 }
 
-async function startOne(name, target, { core, redis, threads }) {
+async function startOne(name, { index, core, redis, threads }) {
+    const target = TARGETS[name];
     const port = await freePort();
-    const { argv, env } = target.command({ port, redis, threads });
-    const log = fs.openSync(path.join(OUT, `${name}.log`), 'w');
+    const { argv, env } = target.command({ index, port, redis, threads });
+    const log = fs.openSync(path.join(OUT, `${name}-${index}.log`), 'w');
     const [program, ...args] = command(argv, core);
     const child = start(program, args, {
         env: { PATH: process.env.PATH, ...env },
@@ -84,16 +144,16 @@ async function startOne(name, target, { core, redis, threads }) {
     child.ended.then(() => {
         ended = true;
     });
-    await eventually(`${name} to listen`, () => ended || takesConnections(port), 20000);
-    if (ended) throw new Error(`${name} does not start; see ${OUT}/${name}.log`);
     // A server that only watches over others is not what is measured.
-    const pids = target.forks ? children(child.pid) : [child.pid];
-    return { child, port, pids };
+    const workers = () => (target.forks ? children(child.pid) : [child.pid]);
+    const isUp = async () => ended || ((await takesConnections(port)) && workers().length > 0);
+    await eventually(`${name} to listen`, isUp, 20000);
+    if (ended) throw new Error(`${name} does not start; see ${OUT}/${name}-${index}.log`);
+    return { child, port, pids: workers() };
 }
 
 /** {urls, pids, redisPid, stop()} of as many servers as the scenario has pods. */
 export async function startTarget(name, { pods, core, threads }) {
-    const target = TARGETS[name];
     const redis = pods > 1 ? await startRedis() : undefined;
     if (redis && core !== undefined) {
         const pin = start('taskset', ['-acp', String(core), String(redis.child.pid)], {
@@ -108,8 +168,9 @@ export async function startTarget(name, { pods, core, threads }) {
         await redis?.stop();
     };
     try {
-        for (let i = 0; i < pods; i++)
-            servers.push(await startOne(name, target, { core, redis: redis?.port, threads }));
+        for (let index = 0; index < pods; index++) {
+            servers.push(await startOne(name, { index, core, redis: redis?.port, threads }));
+        }
     } catch (error) {
         await stop();
         throw error;

@@ -1,7 +1,7 @@
 #!/bin/sh
 # Installs the Debian or Ubuntu packages that are missing: `deps.sh build` what building and serving
-# needs, `deps.sh test` what the tests need, `deps.sh check` what `make check` needs. Says what it
-# does, and does nothing when all is there.
+# needs, `deps.sh test` what the tests need, `deps.sh check` what `make check` needs, `deps.sh peers`
+# what the benchmarks of other servers need. Says what it does, and does nothing when all is there.
 set -eu
 
 build='gcc make libc6-dev libmicrohttpd-dev libwslay-dev libhiredis-dev libyajl-dev
@@ -9,12 +9,16 @@ zlib1g-dev libssl-dev gzip'
 test='libcunit1-dev libjansson-dev redis-server chromium'
 check='clang clang-format clang-tidy cppcheck libclang-rt-14-dev valgrind'
 
+peers='golang-go golang-github-gorilla-websocket-dev golang-github-gomodule-redigo-dev
+nginx libnginx-mod-nchan redis-server'
+
 case "${1:-}" in
 build) packages=$build ;;
 test) packages="$build $test" ;;
 check) packages="$build $test $check" ;;
+peers) packages="$build $peers" ;;
 *)
-    echo "usage: deps.sh build|test|check" >&2
+    echo "usage: deps.sh build|test|check|peers" >&2
     exit 2
     ;;
 esac
@@ -45,8 +49,8 @@ if [ "$(id -u)" != 0 ]; then
 fi
 echo "Installing packages:$missing"
 $as_root apt-get update -qq
-# Debian starts a new redis-server by itself; tests start their own, so that one stays off.
-if [ ! -e /usr/sbin/policy-rc.d ] && echo "$missing" | grep -q redis-server; then
+# Debian starts a new redis-server or nginx by itself; tests start their own, so those stay off.
+if [ ! -e /usr/sbin/policy-rc.d ] && echo "$missing" | grep -qE 'redis-server|nginx'; then
     policy=1
     printf '#!/bin/sh\nexit 101\n' | $as_root tee /usr/sbin/policy-rc.d >/dev/null
     $as_root chmod +x /usr/sbin/policy-rc.d

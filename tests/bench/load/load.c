@@ -28,8 +28,9 @@
 enum {
     CONNECT_SECONDS = 180,
     PROBE_SECONDS = 10,
-    DRAIN_SECONDS = 3, /* without any delivery */
-    SETTLE_MS = 300,   /* before memory is read */
+    DRAIN_SECONDS = 3,      /* without any delivery */
+    DRAIN_MAX_SECONDS = 20, /* what is not there by then passes for lost */
+    SETTLE_MS = 300,        /* before memory is read */
     GATE_MS = 20,
     REFUSED_MAX = 1000 /* connects that fail before it gives up */
 };
@@ -292,9 +293,11 @@ static void run(struct load *load)
 static void drain(struct load *load)
 {
     const uint64_t *deliveries = &load->ledger.totals.deliveries;
-    uint64_t last = now_ns(), had = *deliveries;
+    uint64_t start = now_ns(), last = start, had = *deliveries;
+    uint64_t end = start + DRAIN_MAX_SECONDS * SECOND_NS;
     uint64_t expected = load->result.sent * options_watched(&load->options);
-    while (*deliveries < expected && now_ns() < last + DRAIN_SECONDS * SECOND_NS) {
+    while (*deliveries < expected && now_ns() < last + DRAIN_SECONDS * SECOND_NS &&
+           now_ns() < end) {
         peers_turn(load->peers, now_ns() + SECOND_NS / 10);
         if (*deliveries != had)
             last = now_ns();

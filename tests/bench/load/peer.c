@@ -17,6 +17,7 @@
 enum {
     EVENTS = 256,
     SOURCES = 200, /* addresses to connect from */
+    OP_CONTINUATION = 0,
     OP_TEXT = 1,
     OP_CLOSE = 8,
     OP_PING = 9,
@@ -96,9 +97,10 @@ void peer_close(struct peer *peer)
     close(peer->fd);
     peer->fd = -1;
     free(peer->in);
+    free(peer->text);
     free(peer->out);
-    peer->in = peer->out = NULL;
-    peer->in_len = peer->out_len = peer->out_cap = 0;
+    peer->in = peer->text = peer->out = NULL;
+    peer->in_len = peer->text_len = peer->out_len = peer->out_cap = 0;
     peer->wants_write = peer->paused = false;
 }
 
@@ -254,10 +256,15 @@ static void hand_over(struct peers *peers, struct peer *peer, const char *text, 
     peers->handlers.on_text(peers->arg, peer, text, (size_t)(end - text), false);
 }
 
-static void take_text(struct peers *peers, struct peer *peer, const char *text, size_t len)
+static void take_text(struct peers *peers, struct peer *peer, const char *text, size_t len,
+                      bool compressed)
 {
     const char *answer = NULL;
     enum heard heard = HEARD_MESSAGE;
+    if (compressed) {
+        peers->handlers.on_text(peers->arg, peer, text, len, true);
+        return;
+    }
     if (peers->options->flavour->socketio)
         heard = flavour_hear(text, len, &answer);
     if (heard == HEARD_MESSAGE && peer->state == PEER_OPEN) {
@@ -270,13 +277,31 @@ static void take_text(struct peers *peers, struct peer *peer, const char *text, 
     }
 }
 
+/* Some libraries send what is longer than their buffer in several frames. */
+static void take_fragment(struct peers *peers, struct peer *peer, const struct frame *frame)
+{
+    if ((frame->first & 0x0f) == OP_TEXT)
+        peer->text_compressed = (frame->first & RSV1) != 0;
+    peer->text = must_resize(peer->text, peer->text_len + frame->len + 1);
+    memcpy(peer->text + peer->text_len, frame->payload, frame->len);
+    peer->text_len += (uint32_t)frame->len;
+    if ((frame->first & FIN) == 0)
+        return;
+    char *text = peer->text;
+    size_t len = peer->text_len;
+    peer->text = NULL;
+    peer->text_len = 0;
+    take_text(peers, peer, text, len, peer->text_compressed);
+    free(text);
+}
+
 static void take(struct peers *peers, struct peer *peer, const struct frame *frame)
 {
     unsigned opcode = frame->first & 0x0f;
-    if (opcode == OP_TEXT && (frame->first & RSV1) != 0) {
-        peers->handlers.on_text(peers->arg, peer, frame->payload, frame->len, true);
-    } else if (opcode == OP_TEXT) {
-        take_text(peers, peer, frame->payload, frame->len);
+    if (opcode == OP_TEXT && (frame->first & FIN) != 0) {
+        take_text(peers, peer, frame->payload, frame->len, (frame->first & RSV1) != 0);
+    } else if (opcode == OP_TEXT || opcode == OP_CONTINUATION) {
+        take_fragment(peers, peer, frame);
     } else if (opcode == OP_PING) {
         if (add_frame(peer, OP_PONG, frame->payload, frame->len))
             peer_flush(peers, peer);

@@ -47,6 +47,9 @@ struct peer {
     bool wants_write, paused;
     char *in; /* the beginning of a frame whose rest has not come */
     uint32_t in_len;
+    char *text; /* a message whose last fragment has not come */
+    uint32_t text_len;
+    bool text_compressed;
     char *out; /* what the socket did not take yet */
     uint32_t out_len, out_cap;
 };
