@@ -26,7 +26,7 @@ LIBS := -lmicrohttpd -lwslay -lhiredis -lyajl -lz -lcrypto
 LIB_SOURCES := $(filter-out app/main.c,$(wildcard app/*.c handlers/*.c core/*/*.c openapi/*.c))
 UNIT_SOURCES := $(shell find tests/unit tests/support -name '*.c' 2>/dev/null)
 LOAD_SOURCES := $(wildcard tests/bench/load/*.c)
-SOURCES := $(LIB_SOURCES) app/main.c tests/echo/main.c $(UNIT_SOURCES) $(LOAD_SOURCES) tests/bench/floor.c
+SOURCES := $(LIB_SOURCES) app/main.c tests/echo/main.c $(UNIT_SOURCES) $(LOAD_SOURCES) tests/bench/floor.c tests/bench/cost/cost.c
 HEADERS := $(wildcard app/*.h handlers/*.h core/*/*.h openapi/*.h tests/support/*.h tests/bench/load/*.h)
 FUZZ_TARGETS := $(patsubst tests/fuzz/fuzz_%.c,%,$(wildcard tests/fuzz/fuzz_*.c))
 LIB_OBJECTS := $(LIB_SOURCES:%.c=$(OUT)/obj/%.o)
@@ -34,8 +34,9 @@ UNIT_OBJECTS := $(UNIT_SOURCES:%.c=$(OUT)/obj/%.o)
 
 .DELETE_ON_ERROR:
 .SECONDARY:
-.PHONY: all ws-echo run test unit replay e2e asan tsan valgrind fuzz soak bench lint format \
-	check-format check clean help deps deps-test deps-peers
+.PHONY: all ws-echo run test unit replay e2e asan tsan valgrind fuzz soak bench bench-check \
+	bench-record bench-100k growth lint format check-format check clean help deps deps-test \
+	deps-peers
 
 all: $(OUT)/chat-api ## build build/chat-api
 
@@ -86,6 +87,12 @@ PEER_FILES := $(if $(PEERS),deps-peers) $(if $(findstring go,$(PEERS)),$(BENCH)/
 bench: all $(PEER_FILES) $(BENCH)/load $(BENCH)/floor ## speed, memory, latency beside the bare system calls and PEERS
 	CHAT_API_BIN=$(OUT)/chat-api node tests/bench/run.js $(SCENARIOS)
 
+bench-check: $(BENCH)/cost ## instruction counts of fixed work against the recorded ones, within 5 %
+	@sh tests/bench/cost/check.sh
+
+bench-record: $(BENCH)/cost ## record the instruction counts that bench-check compares with
+	@sh tests/bench/cost/check.sh --record
+
 soak: all ## churn of clients, rooms and Redis for MINUTES (10): memory, descriptors, threads come back
 	CHAT_API_BIN=$(OUT)/chat-api node tests/bench/soak.js $(MINUTES)
 
@@ -125,6 +132,10 @@ $(BENCH)/load: $(LOAD_SOURCES:%.c=$(BUILD)/obj/%.o)
 $(BENCH)/floor: $(BUILD)/obj/tests/bench/floor.o
 	@mkdir -p $(@D)
 	$(CC) $(LDFLAGS_release) -o $@ $^
+
+$(BENCH)/cost: $(BUILD)/obj/tests/bench/cost/cost.o $(BUILD)/libchat.a
+	@mkdir -p $(@D)
+	$(CC) $(LDFLAGS_release) -pthread -o $@ $^ $(LIBS)
 
 # With the packages of Debian, not of the network.
 $(BENCH)/hub: tests/bench/peers/hub.go
@@ -183,7 +194,7 @@ format: ## format all C files
 
 check: deps deps-test ## what a reviewer runs: format, lint, tests, asan, tsan, valgrind
 	@sh tests/support/deps.sh check
-	@$(MAKE) --no-print-directory check-format lint asan tsan valgrind
+	@$(MAKE) --no-print-directory check-format lint bench-check asan tsan valgrind
 
 lint: $(ASSETS)/assets.h ## static checks: includes, banned calls, locks, clang-tidy, cppcheck, warnings
 	sh tests/lint/run.sh -I$(ASSETS) "-DEMBED_DIR='\"$(ASSETS)\"'"
