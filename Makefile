@@ -35,7 +35,7 @@ UNIT_OBJECTS := $(UNIT_SOURCES:%.c=$(OUT)/obj/%.o)
 .DELETE_ON_ERROR:
 .SECONDARY:
 .PHONY: all ws-echo run test unit replay e2e asan tsan valgrind fuzz soak bench bench-check \
-	bench-record bench-100k growth lint format check-format check clean help deps deps-test \
+	bench-record bench-100k bench-picture lint format check-format check clean help deps deps-test \
 	deps-peers
 
 all: $(OUT)/chat-api ## build build/chat-api
@@ -86,6 +86,13 @@ PEER_FILES := $(if $(PEERS),deps-peers) $(if $(findstring go,$(PEERS)),$(BENCH)/
 
 bench: all $(PEER_FILES) $(BENCH)/load $(BENCH)/floor ## speed, memory, latency beside the bare system calls and PEERS
 	CHAT_API_BIN=$(OUT)/chat-api node tests/bench/run.js $(SCENARIOS)
+
+bench-100k: all $(BENCH)/load ## 100,000 clients at once over six pods and one Redis
+	CHAT_API_BIN=$(OUT)/chat-api node tests/bench/hundred.js
+
+bench-picture: $(BUILD)/npm/tests/bench/picture/.installed ## draw what was measured into docs/pictures
+	TEST_PACKAGES=$(BUILD)/npm/tests/bench/picture \
+		node tests/bench/picture/draw.js $(BENCH) docs/pictures
 
 bench-check: $(BENCH)/cost ## instruction counts of fixed work against the recorded ones, within 5 %
 	@sh tests/bench/cost/check.sh

@@ -14,6 +14,22 @@ export function faults(rounds) {
     return rounds.reduce((sum, round) => sum + FAULTS.reduce((all, key) => all + round[key], 0), 0);
 }
 
+/** Of what several generators found together: each tells its histogram. */
+export function quantile(figures, share) {
+    const counts = new Map();
+    for (const { histogram_us: histogram } of figures) {
+        for (const [us, count] of histogram) counts.set(us, (counts.get(us) ?? 0) + count);
+    }
+    const buckets = [...counts].sort(([a], [b]) => a - b);
+    const total = buckets.reduce((all, [, count]) => all + count, 0);
+    let seen = 0;
+    for (const [us, count] of buckets) {
+        seen += count;
+        if (seen > total * share || seen === total) return us;
+    }
+    return 0;
+}
+
 /** One figure for each key; `limit` is the generator when it was in most rounds. */
 export function summarize(rounds) {
     const summary = {};
@@ -66,8 +82,9 @@ export function cell(scenario, summary) {
     if (!summary) return '-';
     const helper = summary.helper_s_per_million;
     const redis = helper ? ` + ${digits(helper)}` : '';
+    const out = summary.slow_closed ? `, ${summary.slow_closed} put out` : '';
     const bad = summary.faults ? ` !${summary.faults} faults` : '';
-    return CELLS[scenario.kind](summary).replace(/\)$/, `${redis})`) + bad;
+    return CELLS[scenario.kind](summary).replace(/\)$/, `${redis})`) + out + bad;
 }
 
 /** Ratio to the floor and whether the goal is met. */

@@ -2,7 +2,7 @@
 // turn, round after round, so that what the machine does to one it does to all. README.md says how
 // to read it. From the root:
 //
-//     node tests/bench/run.js [scenario...]      all of them unless named
+//     node tests/bench/run.js [scenario or group...]      `table` unless named; `growth`
 //
 //     PEERS           further servers: nchan,ws,socketio,go,go-frames
 //     BENCH_ONLY      just these servers instead (chat-api,floor)
@@ -11,7 +11,7 @@
 //     BENCH_THREADS   CONNECTION_THREADS of the service  (1: the generator needs a core, too)
 //     BENCH_ENV       further settings of the service, as NAME=value
 //
-// Every measurement stays in build/bench/results.json. Ends with 1 when the service lost, doubled
+// Every measurement stays in build/bench/results.json, with `growth` in growth.json. Ends with 1 when the service lost, doubled
 // or reordered a message, or threw a client out.
 
 import { execFileSync } from 'node:child_process';
@@ -21,7 +21,7 @@ import path from 'node:path';
 
 import { start } from '../support/children.js';
 import { faults, overFloor, resultTable, summarize } from './results.js';
-import { SCENARIOS } from './scenarios.js';
+import { GROUPS, SCENARIOS } from './scenarios.js';
 import { BUILD, command, startTarget, TARGETS } from './targets.js';
 
 const OUT = path.join(BUILD, 'bench');
@@ -31,7 +31,9 @@ const THREADS = Number(process.env.BENCH_THREADS ?? 1);
 const NO_MEASUREMENT = 2; // and above: the generator's exit codes
 
 /** A core for the servers, another for the generator, where there are so many. */
-const [SERVER_CORE, LOAD_CORE] = os.cpus().length > 1 && THREADS === 1 ? [0, 1] : [];
+function cores(threads) {
+    return os.cpus().length > 1 && threads === 1 ? [0, 1] : [];
+}
 
 function list(text) {
     return (text ?? '').split(',').filter(Boolean);
@@ -50,18 +52,17 @@ function chosenTargets() {
 
 function chosenScenarios() {
     const names = process.argv.slice(2);
-    for (const name of names) {
-        if (!SCENARIOS.some((scenario) => scenario.name === name)) {
-            const all = SCENARIOS.map((scenario) => scenario.name).join(' ');
-            throw new Error(`no scenario ${name}; there are ${all}`);
-        }
-    }
-    return names.length ? SCENARIOS.filter(({ name }) => names.includes(name)) : SCENARIOS;
+    return (names.length ? names : ['table']).flatMap((name) => {
+        const found = GROUPS[name] ?? SCENARIOS.filter((scenario) => scenario.name === name);
+        if (found.length) return found;
+        const all = SCENARIOS.map((scenario) => scenario.name).join(' ');
+        throw new Error(`no scenario ${name}; there are ${all}, table and growth`);
+    });
 }
 
 /** The generator's figures. */
-async function runLoad(args) {
-    const [program, ...rest] = command([path.join(OUT, 'load'), ...args], LOAD_CORE);
+async function runLoad(args, core) {
+    const [program, ...rest] = command([path.join(OUT, 'load'), ...args], core);
     const child = start(program, rest, { stdio: ['ignore', 'pipe', 'pipe'] });
     let out = '';
     let err = '';
@@ -73,7 +74,9 @@ async function runLoad(args) {
 }
 
 async function measure(scenario, name) {
-    const options = { pods: scenario.pods, core: SERVER_CORE, threads: THREADS };
+    const threads = scenario.threads ?? THREADS;
+    const [core, loadCore] = cores(threads);
+    const options = { pods: scenario.pods, core, threads };
     const servers = await startTarget(name, options);
     try {
         const args = ['--name', `${scenario.name} ${name}`, '--seconds', SECONDS];
@@ -81,7 +84,7 @@ async function measure(scenario, name) {
         args.push(...servers.urls.flatMap((url) => ['--url', url]));
         args.push(...servers.pids.flatMap((pid) => ['--pid', pid]));
         if (servers.redisPid) args.push('--helper-pid', servers.redisPid);
-        return await runLoad(args);
+        return await runLoad(args, loadCore);
     } finally {
         await servers.stop();
     }
@@ -141,7 +144,8 @@ const names = chosenTargets();
 const results = conclude(await measureAll(chosenScenarios(), names));
 const settings = { rounds: ROUNDS, seconds: SECONDS, threads: THREADS };
 const report = { machine: machine(), settings, names, results };
-fs.writeFileSync(path.join(OUT, 'results.json'), JSON.stringify(report, null, 1));
+const file = process.argv[2] === 'growth' ? 'growth.json' : 'results.json';
+fs.writeFileSync(path.join(OUT, file), JSON.stringify(report, null, 1));
 console.log(`Deliveries/s, or latency p50/p99/p99.9 in ms; in brackets CPU seconds per million
 deliveries (pods + Redis). Medians of ${ROUNDS} rounds of ${SECONDS} s; CONNECTION_THREADS=${THREADS}.\n`);
 console.log(resultTable(results, names));

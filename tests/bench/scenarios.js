@@ -1,4 +1,4 @@
-// What is measured: one row of the table each. `args` are those of the load generator; rates are
+// What is measured: one row of a table each. `args` are those of the load generator; rates are
 // messages a second of all senders together. `overFloor` is the goal: at most so many times the
 // floor's processor time per delivery.
 
@@ -16,7 +16,7 @@ function scenario(name, kind, title, options, more = {}) {
     return { name, kind, title, args: flags(options), pods: 1, ...more };
 }
 
-export const SCENARIOS = [
+const TABLE = [
     scenario(
         'room-1000',
         CLOSED,
@@ -103,3 +103,51 @@ export const SCENARIOS = [
         storm: true,
     }),
 ];
+
+const SIZES = [50, 250, 1000, 4000, 16000, 60000];
+const MEMBERS = [100, 1000, 10000];
+const ROOMS = [1, 10, 100, 1000, 5000, 10000];
+
+function grow(family, x, title, options, more = {}) {
+    return scenario(`${family}-${x}`, CLOSED, title, options, { family, x, ...more });
+}
+
+// What becomes of cost and memory when one thing grows and the rest stays.
+const GROWTH = [
+    ...MEMBERS.map((members) =>
+        grow('members', members, `1 room x ${members}, 4 publishers, 2 in flight each`, {
+            members,
+            senders: 4,
+            window: 2,
+        }),
+    ),
+    // The same number of deliveries, in ever more and smaller messages.
+    ...ROOMS.map((rooms) =>
+        grow('rooms', rooms, `10,000 clients in ${rooms} rooms at 20,000 deliveries/s`, {
+            rooms,
+            members: 10000 / rooms,
+            rate: (20000 * rooms) / 10000,
+        }),
+    ),
+    ...SIZES.map((size) =>
+        grow('size', size, `10 rooms x 100, 4 in flight each, ${size} bytes`, {
+            rooms: 10,
+            members: 100,
+            window: 4,
+            size,
+        }),
+    ),
+    ...[1, 2].map((threads) =>
+        grow(
+            'threads',
+            threads,
+            `100 rooms x 100, 8 in flight each, ${threads} connection threads`,
+            { rooms: 100, members: 100, window: 8 },
+            { threads, without: ['floor'] },
+        ),
+    ),
+];
+
+/** The names stand for themselves or, with `growth`, for all of that group. */
+export const GROUPS = { table: TABLE, growth: GROWTH };
+export const SCENARIOS = [...TABLE, ...GROWTH];

@@ -48,7 +48,7 @@ void traffic_start(struct traffic *traffic, uint64_t now_ns);
 uint64_t traffic_send(struct traffic *traffic, uint64_t now_ns);
 
 /* One more member has this message. */
-void traffic_arrived(struct traffic *traffic, uint32_t room, uint16_t sender, uint32_t number);
+void traffic_arrived(struct traffic *traffic, uint32_t room, uint16_t index, uint32_t number);
 
 /* How many each of the room's senders sent. */
 const uint32_t *traffic_sent_in(const struct traffic *traffic, uint32_t room);
