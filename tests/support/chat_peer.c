@@ -270,6 +270,15 @@ enum err peer_admit_deflate(struct chat *chat, struct peer *peer, const char *ro
     return hub_admit(chat->hub, &admission, &peer->client);
 }
 
+enum err peer_admit_events(struct chat *chat, struct peer *peer, const char *room)
+{
+    const struct hub_admission admission = {.room = room != NULL ? slice_str(room) : SLICE_NONE,
+                                            .deflate = &(struct deflate_params){0},
+                                            .events = true};
+    *peer = (struct peer){.fd = -1};
+    return hub_admit(chat->hub, &admission, &peer->client);
+}
+
 enum err peer_admit(struct chat *chat, struct peer *peer, const char *room)
 {
     return peer_admit_deflate(chat, peer, room, &(struct deflate_params){0});

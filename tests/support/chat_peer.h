@@ -96,6 +96,8 @@ struct peer_frame {
 enum err peer_admit(struct chat *chat, struct peer *peer, const char *room);
 enum err peer_admit_deflate(struct chat *chat, struct peer *peer, const char *room,
                             const struct deflate_params *deflate);
+/* As an events client. */
+enum err peer_admit_events(struct chat *chat, struct peer *peer, const char *room);
 /* The socket arrives, with bytes that came early. */
 void peer_attach(struct peer *peer, struct slice early);
 /* The same with a TCP connection, and little room for what its client sends. */

@@ -38,6 +38,7 @@
     SUITE("core/ws/session", session_tests)                                                        \
     SUITE("core/chat/batch", batch_tests)                                                          \
     SUITE("core/chat/client", client_tests)                                                        \
+    SUITE("core/chat/client_rooms", client_rooms_tests)                                            \
     SUITE("core/chat/counters", counters_tests)                                                    \
     SUITE("core/chat/envelope", envelope_tests)                                                    \
     SUITE("core/chat/fields", fields_tests)                                                        \

@@ -120,7 +120,7 @@ describe('the chat page', () => {
                 [...values, { ok: true }].map((data) => JSON.stringify(data)),
             );
             const tags = await messageOf(page, '{"ok":true}').locator('.tag').allTextContents();
-            assert.deepEqual(tags, ['notification deploy:finished']);
+            assert.deepEqual(tags, ['notification notification:send']);
         });
 
         it('keeps at most 500 messages', async (test) => {
