@@ -12,6 +12,8 @@
 #include "core/bus/bus.h"
 #include "core/chat/hub.h"
 #include "core/chat/window.h"
+#include "handlers/api.h"
+#include "handlers/body.h"
 #include "handlers/event_session.h"
 #include "handlers/http.h"
 #include "handlers/message.h"
@@ -121,6 +123,15 @@ static enum err start_hub(struct app *app)
     return err == ERR_OK ? hub_start(app->service.hub) : err;
 }
 
+/* The largest message, of a client or of the HTTP API, and what its envelope adds. */
+static size_t payload_max(const struct config *config)
+{
+    size_t largest = config->ws_max_message_bytes;
+    if (largest < REQUEST_BODY_MAX)
+        largest = REQUEST_BODY_MAX;
+    return largest + 4096;
+}
+
 static enum err start_bus(struct app *app)
 {
     const struct config *config = app->config;
@@ -131,8 +142,7 @@ static enum err start_bus(struct app *app)
         .pod_id = config->pod_id,
         .outbox_max = config->redis_outbox,
         .outbox_max_bytes = OUTBOX_BYTES_MAX,
-        /* A message and what its envelope adds. */
-        .payload_max = config->ws_max_message_bytes + 4096,
+        .payload_max = payload_max(config),
         .arg = app,
         .on_message = on_bus_message,
         .take_interest = take_interest,
@@ -153,6 +163,13 @@ static unsigned http_connections(const struct config *config)
         return HTTP_CONNECTIONS_MIN;
     uint64_t left = files.rlim_cur - config->max_connections - reserved;
     return left < HTTP_CONNECTIONS_MAX ? (unsigned)left : HTTP_CONNECTIONS_MAX;
+}
+
+static void start_api(struct app *app)
+{
+    const struct api_opts opts = {.service = &app->service, .key = app->config->api_key};
+    if (opts.key != NULL)
+        app->service.api = api_create(&opts);
 }
 
 static enum err start_http(struct app *app)
@@ -179,6 +196,7 @@ static enum err start(struct app *app)
         err = start_bus(app);
     if (err != ERR_OK)
         log_error("server:start_failed", log_str("reason", strerror(errno)));
+    start_api(app);
     if (err == ERR_OK)
         err = start_http(app);
     if (err != ERR_OK)
@@ -219,6 +237,7 @@ static void stop(struct app *app)
         bus_stop(service->bus, deadline_ms - leave_ms / 2);
     }
     http_destroy(app->http);
+    api_destroy(service->api);
     if (service->hub != NULL)
         hub_stop(service->hub);
     log_info("server:stopped", log_uint("clients_dropped", left));

@@ -219,6 +219,25 @@ static bool read_pod_id(struct reading *reading)
     return false;
 }
 
+/* What can stand behind `Bearer ` in a header: visible ASCII. */
+static bool read_secret(struct reading *reading)
+{
+    const struct config_variable *variable = reading->variable;
+    size_t len = strlen(reading->text);
+    bool is_visible = true;
+    if (len == 0)
+        return true;
+    for (size_t i = 0; i < len; i++)
+        is_visible = is_visible && reading->text[i] > ' ' && reading->text[i] <= '~';
+    if (is_visible && len >= variable->min && len <= variable->max) {
+        keep_text(reading);
+        return true;
+    }
+    buf_printf(&reading->why, "must be %ju to %ju visible ASCII characters without blanks",
+               (uintmax_t)variable->min, (uintmax_t)variable->max);
+    return false;
+}
+
 static bool read_origins(struct reading *reading)
 {
     if (origin_list_is_valid(reading->text)) {
@@ -336,6 +355,7 @@ static bool (*const readers[CONFIG_KINDS])(struct reading *) = {
     [CONFIG_POD_ID] = read_pod_id,       [CONFIG_ORIGINS] = read_origins,
     [CONFIG_LOG_LEVEL] = read_log_level, [CONFIG_CONNECTIONS] = read_connections,
     [CONFIG_REDIS_URL] = read_redis_url, [CONFIG_AUTH] = read_auth,
+    [CONFIG_SECRET] = read_secret,
 };
 
 /* What stands behind the scheme; all of it where no scheme is in front (RFC 3986 3.1). */
@@ -387,6 +407,8 @@ static void report(const struct reading *reading)
     buf_init(&value, TEXT_BYTES);
     if (reading->variable->kind == CONFIG_REDIS_URL)
         append_redacted(&value, reading->text);
+    else if (reading->variable->kind == CONFIG_SECRET)
+        buf_append_str(&value, "***");
     else
         buf_append_str(&value, reading->text);
     struct slice shown = make_presentable(&value);
@@ -432,6 +454,7 @@ enum err config_load(struct config *config)
 void config_fini(struct config *config)
 {
     mem_free(config->host);
+    mem_free(config->api_key);
     mem_free(config->allowed_origins);
     mem_free(config->pod_id);
     if (config->redis_enabled)

@@ -26,6 +26,7 @@ struct config {
     size_t redis_outbox;           /* messages */
     uint64_t redis_ready_grace_ms; /* or CONFIG_OFF */
     bool auth_enabled;
+    char *api_key;         /* NULL: none */
     char *allowed_origins; /* as given; "*" by default */
     char *pod_id;
     unsigned connection_threads;
@@ -46,7 +47,8 @@ struct config {
 
 /*
  * Reads all variables. On ERR_INVALID a line for each bad one (variable, value, what it takes; the
- * value of REDIS_URL is redacted) stands on standard error, and `config` is empty.
+ * value of REDIS_URL is redacted, that of a secret is left out) stands on standard error, and
+ * `config` is empty.
  */
 MUST_USE enum err config_load(struct config *config);
 void config_fini(struct config *config);

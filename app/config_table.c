@@ -2,6 +2,7 @@
 
 #include "app/config.h"
 #include "core/chat/window.h"
+#include "handlers/api.h"
 
 /* Under 10 ms a heartbeat or a deadline is a mistake in the unit; a day is as good as never. */
 enum { SHORTEST_MS = 10, DAY_MS = 24 * 60 * 60 * 1000 };
@@ -15,6 +16,7 @@ static const struct config_variable variables[] = {
     {"REDIS_OUTBOX", "10000", CONFIG_SIZE, AT(redis_outbox), 1, 10000000},
     {"REDIS_READY_GRACE", "off", CONFIG_DURATION_OR_OFF, AT(redis_ready_grace_ms), 0, DAY_MS},
     {"AUTH_ENABLED", "false", CONFIG_AUTH, AT(auth_enabled), 0, 0},
+    {"API_KEY", "", CONFIG_SECRET, AT(api_key), API_KEY_MIN, API_KEY_MAX},
     {"ALLOWED_ORIGINS", "*", CONFIG_ORIGINS, AT(allowed_origins), 0, 0},
     {"POD_ID", "", CONFIG_POD_ID, AT(pod_id), 1, 128},
     /* Before MAX_CONNECTIONS: each thread takes descriptors away from it. */

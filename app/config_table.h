@@ -24,7 +24,8 @@ enum config_kind {
     CONFIG_CONNECTIONS, /* a size that the limit of open files bounds */
     CONFIG_REDIS_URL,
     CONFIG_AUTH,
-    CONFIG_KINDS, /* how many there are */
+    CONFIG_SECRET, /* text that is never shown; NULL when empty */
+    CONFIG_KINDS,  /* how many there are */
 };
 
 struct config_variable {

@@ -18,7 +18,7 @@ enum { EXIT_BAD_CONFIG = 2 };
 static int print_routes(void)
 {
     for (size_t i = 0; i < routes_count(); i++)
-        printf("GET %s\n", routes_at(i)->template);
+        printf("%s %s\n", route_method_name(routes_at(i)->method), routes_at(i)->template);
     return 0;
 }
 

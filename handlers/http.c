@@ -1,9 +1,9 @@
 /*
  * libmicrohttpd's own time-out is for inactivity: a peer that sends one byte a second would hold a
- * request for ever. So each connection stands in a list with the time by which its head must be
- * there, and the main thread shuts down those that are late. When nearly all connections are taken,
- * those that are longest at what they do are shut down at once: whoever means it has sent its head,
- * or taken its answer, by then.
+ * request for ever. So each connection stands in the list of what it is at, with the time since
+ * when, and the main thread shuts down those that are late with a head or a body. When nearly all
+ * connections are taken, those that are longest at what they do are shut down at once: whoever
+ * means it has sent its request, or taken its answer, by then.
  */
 #include "handlers/http.h"
 
@@ -21,6 +21,8 @@
 #include "core/base/mem.h"
 #include "core/net/conn.h"
 #include "core/ws/handshake.h"
+#include "handlers/access.h"
+#include "handlers/body.h"
 #include "handlers/reply.h"
 #include "handlers/request.h"
 #include "handlers/routes.h"
@@ -35,20 +37,27 @@ enum {
     RESERVED_CONNECTIONS = 16, /* that many are kept free by shutting the oldest down */
 };
 
+/* What a connection is at. */
+enum phase {
+    PHASE_HEAD, /* the next request's head is due */
+    PHASE_BODY, /* its body is */
+    PHASE_ANSWER,
+    PHASES,
+};
+
 struct http {
     struct http_opts opts;
     struct MHD_Daemon *daemon;
     unsigned port;
 
     struct lock lock;
-    struct list waiting GUARDED_BY(lock);   /* struct http_conn whose head is due, oldest first */
-    struct list answering GUARDED_BY(lock); /* those whose answer is not taken yet, oldest first */
+    struct list phases[PHASES] GUARDED_BY(lock); /* struct http_conn, oldest first */
     unsigned connections GUARDED_BY(lock);
 };
 
 /* A TCP connection of libmicrohttpd. */
 struct http_conn {
-    struct list_link link; /* in `waiting` or `answering` */
+    struct list_link link; /* in the list of its phase */
     uint64_t since_ms;     /* when it came to that list */
     int fd;                /* -1 once the socket was taken away */
 };
@@ -85,24 +94,34 @@ static struct http_conn *first_of(const struct list *list)
     return link != NULL ? LIST_ENTRY(link, struct http_conn, link) : NULL;
 }
 
-/* Who is longest at what it does, be it sending its head or taking its answer. */
+/* Who is longest at what it does, whatever that is. */
 static struct http_conn *oldest_locked(const struct http *http) REQUIRES(http->lock)
 {
-    struct http_conn *waiting = first_of(&http->waiting), *answering = first_of(&http->answering);
-    if (waiting == NULL || answering == NULL)
-        return waiting != NULL ? waiting : answering;
-    return waiting->since_ms <= answering->since_ms ? waiting : answering;
+    struct http_conn *oldest = NULL;
+    for (int phase = 0; phase < PHASES; phase++) {
+        struct http_conn *conn = first_of(&http->phases[phase]);
+        if (conn != NULL && (oldest == NULL || conn->since_ms < oldest->since_ms))
+            oldest = conn;
+    }
+    return oldest;
+}
+
+static void shut_down_late_locked(struct http *http, enum phase phase, uint64_t now_ms)
+    REQUIRES(http->lock)
+{
+    for (struct http_conn *conn; (conn = first_of(&http->phases[phase])) != NULL;) {
+        if (conn->since_ms + http->opts.header_timeout_ms > now_ms)
+            break;
+        shut_down_locked(conn);
+    }
 }
 
 int http_tick(struct http *http)
 {
     uint64_t now_ms = clock_monotonic_ms();
     lock_acquire(&http->lock);
-    for (struct http_conn *conn; (conn = first_of(&http->waiting)) != NULL;) {
-        if (conn->since_ms + http->opts.header_timeout_ms > now_ms)
-            break;
-        shut_down_locked(conn);
-    }
+    shut_down_late_locked(http, PHASE_HEAD, now_ms);
+    shut_down_late_locked(http, PHASE_BODY, now_ms);
     lock_release(&http->lock);
     uint64_t tick_ms = http->opts.header_timeout_ms / 8;
     if (tick_ms > TICK_MS_MAX)
@@ -117,14 +136,13 @@ static struct http_conn *conn_of(struct MHD_Connection *connection)
     return info != NULL ? info->socket_context : NULL;
 }
 
-/* Its head is here. */
-static void begin_answer(struct http *http, struct MHD_Connection *connection)
+static void begin_phase(struct http *http, struct MHD_Connection *connection, enum phase phase)
 {
     struct http_conn *conn = conn_of(connection);
     if (conn == NULL)
         return;
     lock_acquire(&http->lock);
-    enter_locked(&http->answering, conn);
+    enter_locked(&http->phases[phase], conn);
     lock_release(&http->lock);
 }
 
@@ -149,7 +167,7 @@ static void begin_connection(struct http *http, struct MHD_Connection *connectio
     struct http_conn *oldest = oldest_locked(http);
     if (oldest != NULL && http->connections + RESERVED_CONNECTIONS > http->opts.connections_max)
         throw_out_locked(oldest);
-    enter_locked(&http->waiting, conn);
+    enter_locked(&http->phases[PHASE_HEAD], conn);
     lock_release(&http->lock);
 }
 
@@ -177,19 +195,60 @@ static void on_connection(void *arg, struct MHD_Connection *connection, void **c
 
 /* --- requests --- */
 
-static enum MHD_Result dispatch(const struct http *http, struct request *request)
+static struct refusal refuse_route(const struct route_match *match)
 {
-    static const struct reply_header allow[] = {{MHD_HTTP_HEADER_ALLOW, "GET, HEAD"}, {NULL, NULL}};
-    static const struct fault not_found = {.code = FAULT_NOT_FOUND, .message = "no such path"};
-    static const struct fault not_allowed = {.code = FAULT_METHOD_NOT_ALLOWED,
-                                             .message = "this path takes GET and HEAD"};
-    const struct route *route = http->opts.find_route(request->path, &request->rest);
-    if (route == NULL)
-        return reply_fault(request->connection, MHD_HTTP_NOT_FOUND, &not_found, NULL);
-    if (strcmp(request->method, MHD_HTTP_METHOD_GET) != 0 &&
-        strcmp(request->method, MHD_HTTP_METHOD_HEAD) != 0)
-        return reply_fault(request->connection, MHD_HTTP_METHOD_NOT_ALLOWED, &not_allowed, allow);
-    return route->answer(request);
+    if (match->methods == 0)
+        return (struct refusal){.status = MHD_HTTP_NOT_FOUND,
+                                .fault = {.code = FAULT_NOT_FOUND, .message = "no such path"}};
+    return (struct refusal){.status = MHD_HTTP_METHOD_NOT_ALLOWED,
+                            .fault = {.code = FAULT_METHOD_NOT_ALLOWED,
+                                      .message = "this path does not take this method"},
+                            .headers = {{MHD_HTTP_HEADER_ALLOW, routes_allow(match->methods)}}};
+}
+
+/* All that can be said by the request's head. */
+static struct refusal check_head(const struct http *http, struct request *request)
+{
+    struct route_match match;
+    bool with_api = access_is_configured(request->service);
+    http->opts.find_route(request->path, request->method, with_api, &match);
+    request->route = match.route;
+    request->rest = match.rest;
+    if (match.route == NULL)
+        return refuse_route(&match);
+    struct refusal refusal = {0};
+    if (match.route->access == ROUTE_API)
+        refusal = access_check(request);
+    if (refusal.status == 0 && match.route->method == ROUTE_POST)
+        refusal = body_check_head(request);
+    return refusal;
+}
+
+static bool wants_body(const struct request *request)
+{
+    return request_has_body(request) && request->route != NULL &&
+           request->route->method == ROUTE_POST &&
+           (request->refusal.status == 0 || body_is_swallowed(request));
+}
+
+static enum MHD_Result answer(struct request *request)
+{
+    if (request->refusal.status == 0)
+        request->refusal = body_check_whole(&request->body);
+    if (request->refusal.status != 0)
+        return reply_refusal(request->connection, &request->refusal);
+    return request->route->answer(request);
+}
+
+/* The head is here. */
+static enum MHD_Result begin_request(struct http *http, struct request *request)
+{
+    request->refusal = check_head(http, request);
+    bool with_body = wants_body(request);
+    begin_phase(http, request->connection, with_body ? PHASE_BODY : PHASE_ANSWER);
+    /* A body that is not wanted is not waited for, and the connection ends with the answer. Without
+     * one the answer comes with the next call. */
+    return request_has_body(request) && !with_body ? answer(request) : MHD_YES;
 }
 
 /* libmicrohttpd gives the parameters. NOLINTNEXTLINE(readability-function-size) */
@@ -199,7 +258,6 @@ static enum MHD_Result on_request(void *arg, struct MHD_Connection *connection, 
 {
     struct http *http = arg;
     struct request *request = *context;
-    (void)upload;
     if (request == NULL) {
         request = mem_zalloc(sizeof *request);
         *request = (struct request){.service = http->opts.service,
@@ -209,13 +267,19 @@ static enum MHD_Result on_request(void *arg, struct MHD_Connection *connection, 
                                     .path = url,
                                     .method = method,
                                     .version = version};
+        body_init(&request->body);
         *context = request;
-        /* The head is here. A body is not waited for: no route takes one. */
-        begin_answer(http, connection);
-        return request_has_body(request) ? dispatch(http, request) : MHD_YES;
+        return begin_request(http, request);
     }
-    *upload_len = 0;
-    return dispatch(http, request);
+    if (*upload_len != 0) {
+        size_t len = *upload_len;
+        *upload_len = 0;
+        bool keep = request->refusal.status == 0;
+        return body_take(&request->body, keep, upload, len) ? MHD_YES : MHD_NO;
+    }
+    if (request->body.len != 0)
+        begin_phase(http, connection, PHASE_ANSWER);
+    return answer(request);
 }
 
 static void on_completed(void *arg, struct MHD_Connection *connection, void **context,
@@ -223,19 +287,15 @@ static void on_completed(void *arg, struct MHD_Connection *connection, void **co
 {
     struct http *http = arg;
     struct request *request = *context;
-    struct http_conn *conn = conn_of(connection);
     (void)code;
     if (request == NULL)
         return;
     *context = NULL;
     upgrade_forget(request);
+    body_fini(&request->body);
     mem_free(request);
-    if (conn == NULL)
-        return;
     /* The next request's head has as long as the first one's. */
-    lock_acquire(&http->lock);
-    enter_locked(&http->waiting, conn);
-    lock_release(&http->lock);
+    begin_phase(http, connection, PHASE_HEAD);
 }
 
 /* Paths and queries are decoded where they are used: a slash that came encoded is no separator. */
@@ -307,8 +367,8 @@ enum err http_create(const struct http_opts *opts, struct http **out, const char
     http->opts = *opts;
     http->port = port_of(fd);
     lock_init(&http->lock);
-    list_init(&http->waiting);
-    list_init(&http->answering);
+    for (int phase = 0; phase < PHASES; phase++)
+        list_init(&http->phases[phase]);
     handshake_prepare();
     http->daemon = MHD_start_daemon(
         MHD_USE_EPOLL_INTERNAL_THREAD | MHD_USE_ITC | MHD_ALLOW_UPGRADE | MHD_ALLOW_SUSPEND_RESUME,

@@ -2,30 +2,31 @@
 
 /*
  * libmicrohttpd's side: the listening socket, the one thread that answers, the deadline for heads
- * of requests.
+ * and bodies of requests.
  *
  * Threads: create, stop and tick: the main thread. The rest: libmicrohttpd's.
  * Owns: the daemon, the listening socket, HTTP connections until they are upgraded.
  */
 
 #include <microhttpd.h>
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "core/base/err.h"
 
 struct http;
-struct route;
+struct route_match;
 struct service;
-struct slice;
 
 struct http_opts {
     struct service *service;
     /* routes_find, or another table's. */
-    const struct route *(*find_route)(const char *path, struct slice *rest);
+    void (*find_route)(const char *path, const char *method, bool with_api,
+                       struct route_match *match);
     const char *host;
-    unsigned port; /* 0: any free one */
-    uint64_t header_timeout_ms;
-    unsigned connections_max; /* not upgraded, at once */
+    unsigned port;              /* 0: any free one */
+    uint64_t header_timeout_ms; /* for a head, and again for a body */
+    unsigned connections_max;   /* not upgraded, at once */
 };
 
 /* ERR_SYSTEM and a sentence in `why` (a constant or strerror's text). */
@@ -34,8 +35,8 @@ MUST_USE enum err http_create(const struct http_opts *opts, struct http **out, c
 /* The port that is listened on. */
 unsigned http_port(const struct http *http);
 
-/* Closes connections whose head did not come in time. Call it again in at most the returned number
- * of milliseconds. */
+/* Closes connections whose head or body did not come in time. Call it again in at most the returned
+ * number of milliseconds. */
 int http_tick(struct http *http);
 
 /* No request waits for the bus any more (bus_release_waiters). Takes NULL. */

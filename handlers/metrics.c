@@ -4,6 +4,7 @@
 #include "core/base/log.h"
 #include "core/bus/bus.h"
 #include "core/chat/hub.h"
+#include "handlers/api.h"
 #include "handlers/reply.h"
 #include "handlers/request.h"
 #include "handlers/service.h"
@@ -106,6 +107,21 @@ static void append_bus(struct buf *body, struct bus *bus)
            "Messages dropped because too many waited for Redis.");
 }
 
+static void append_api(struct buf *body, const struct api *api)
+{
+    static const char name[] = "chat_api_messages_total";
+    struct api_counts counts = api != NULL ? api->counts : (struct api_counts){0};
+    append_head(
+        body, name, "counter",
+        "Messages that came over the HTTP API: published, not taken, or answered again under "
+        "their Idempotency-Key.");
+    buf_printf(body,
+               "%s{result=\"accepted\"} %llu\n%s{result=\"rejected\"} %llu\n"
+               "%s{result=\"replayed\"} %llu\n",
+               name, (unsigned long long)counts.accepted, name, (unsigned long long)counts.rejected,
+               name, (unsigned long long)counts.replayed);
+}
+
 enum MHD_Result metrics_answer(struct request *request)
 {
     struct service *service = request->service;
@@ -116,6 +132,7 @@ enum MHD_Result metrics_answer(struct request *request)
     append_hub(&body, &stats);
     append(&body, "chat_redis_enabled", "gauge", service->bus != NULL, "Whether REDIS_URL is set.");
     append_bus(&body, service->bus);
+    append_api(&body, service->api);
     append(&body, "chat_log_lines_dropped_total", "counter", log_dropped_total(),
            "Log lines that standard error did not take.");
     append_head(&body, "chat_uptime_seconds", "gauge", "Since the process started.");

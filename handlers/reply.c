@@ -53,3 +53,8 @@ enum MHD_Result reply_fault(struct MHD_Connection *connection, unsigned status,
     fault_append_json(&body, fault, NULL, 0);
     return queue(connection, status, "application/json", &body, headers);
 }
+
+enum MHD_Result reply_refusal(struct MHD_Connection *connection, const struct refusal *refusal)
+{
+    return reply_fault(connection, refusal->status, &refusal->fault, refusal->headers);
+}

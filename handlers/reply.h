@@ -27,6 +27,15 @@ struct reply_header {
     const char *value;
 };
 
+/* Why a request is not served, decided before anything is done for it. */
+struct refusal {
+    unsigned status; /* 0: it is served */
+    struct fault fault;
+    struct reply_header headers[4];
+};
+
 /* Queues the body of a fault; `headers` may be NULL. */
 enum MHD_Result reply_fault(struct MHD_Connection *connection, unsigned status,
                             const struct fault *fault, const struct reply_header *headers);
+
+enum MHD_Result reply_refusal(struct MHD_Connection *connection, const struct refusal *refusal);

@@ -10,13 +10,17 @@
 #include <stdbool.h>
 
 #include "core/base/buf.h"
+#include "core/base/digest.h"
 #include "core/base/err.h"
 #include "core/base/slice.h"
 #include "core/bus/bus.h"
 #include "core/ws/handshake.h"
+#include "handlers/body.h"
+#include "handlers/reply.h"
 
 struct client;
 struct http;
+struct route;
 struct service;
 
 struct request {
@@ -27,6 +31,10 @@ struct request {
     const char *method;  /* GET, HEAD, or another */
     const char *version; /* HTTP/1.1, HTTP/1.0 */
     struct slice rest;   /* the part of the path that the route's {…} stands for, encoded */
+    const struct route *route;
+    struct refusal refusal; /* by its head */
+    struct body body;
+    struct digest credentials; /* tells who is let in by ROUTE_API from others */
 
     /* The upgrade's. */
     struct client *client;    /* admitted, its socket not handed over yet */

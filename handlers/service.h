@@ -11,6 +11,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+struct api;
 struct bus;
 struct hub;
 struct window;
@@ -27,6 +28,7 @@ struct service {
     struct hub *hub;
     struct window *window; /* the last messages */
     struct bus *bus;       /* NULL: no Redis */
+    struct api *api;       /* NULL: nobody may use the HTTP API */
     uint64_t started_ms;   /* clock_monotonic_ms */
     atomic_bool starting;  /* not all parts run yet */
     atomic_bool draining;  /* no new clients */

@@ -23,17 +23,6 @@
 
 enum { HEADER_MAX = 16384 }; /* no more than libmicrohttpd's pool holds */
 
-struct refusal {
-    unsigned status;
-    struct fault fault;
-    struct reply_header headers[4];
-};
-
-static enum MHD_Result refuse(const struct request *request, const struct refusal *refusal)
-{
-    return reply_fault(request->connection, refusal->status, &refusal->fault, refusal->headers);
-}
-
 /* --- the handshake --- */
 
 static struct refusal refuse_handshake(enum handshake_result result)
@@ -246,7 +235,7 @@ static enum MHD_Result admit(struct request *request, const struct named_room *r
     if (err != ERR_OK) {
         struct refusal refusal =
             unavailable(err == ERR_FULL ? "all places are taken" : "no place can be had now");
-        return refuse(request, &refusal);
+        return reply_refusal(request->connection, &refusal);
     }
     if (!must_await(request))
         return answer_101(request);
@@ -265,7 +254,7 @@ enum MHD_Result upgrade_answer(struct request *request)
         return answer_101(request);
     struct refusal refusal = check_all(request, &room);
     if (refusal.status != 0)
-        return refuse(request, &refusal);
+        return reply_refusal(request->connection, &refusal);
     return admit(request, &room);
 }
 

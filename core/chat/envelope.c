@@ -1,17 +1,12 @@
-/*
- * yajl reads, and tells by callbacks what it saw; where a value ends is where it stands then. Of
- * its own it lets deep nesting, lone surrogates, and vertical tabs and form feeds between values
- * through, so all of these are looked for here.
- */
 #include "core/chat/envelope.h"
 
 #include <stdint.h>
-#include <yajl/yajl_parse.h>
 
 #include "core/base/clock.h"
 #include "core/base/fault.h"
 #include "core/base/json.h"
 #include "core/base/utf8.h"
+#include "core/chat/json_read.h"
 
 static const char *const type_names[ENVELOPE_TYPES] = {
     [ENVELOPE_CHAT] = "chat",
@@ -20,29 +15,15 @@ static const char *const type_names[ENVELOPE_TYPES] = {
     [ENVELOPE_SYSTEM] = "system",
 };
 
-/* A value of a member of the envelope, as yajl told it. */
-struct value {
-    enum { VALUE_NULL, VALUE_STRING, VALUE_OTHER } kind;
-    struct slice text; /* of a string, decoded; good for the callback */
-    struct slice raw;  /* as it came */
-};
-
 struct reading {
-    yajl_handle yajl;
-    struct slice json;
     enum envelope_source source;
     struct envelope *out;
     struct fault fault; /* the first one */
-    unsigned depth;
-    const struct member_rule *rule; /* of the member whose value is due; NULL: no such */
-    const char *value_at;           /* where that value begins */
-    bool is_object;
-    bool too_deep;
 };
 
 struct member_rule {
     const char *name;
-    struct fault (*take)(struct reading *reading, const struct value *value);
+    struct fault (*take)(struct reading *reading, const struct json_value *value);
 };
 
 static const struct fault no_fault = {.code = FAULT_NONE};
@@ -63,80 +44,42 @@ static struct slice text_slice(const struct envelope_text *text)
     return slice_of(text->bytes, text->len);
 }
 
-/* --- surrogates --- */
-
-static unsigned hex4(const char *p)
-{
-    unsigned value = 0;
-    for (int i = 0; i < 4; i++) {
-        char c = p[i];
-        value = value << 4 | (unsigned)(c <= '9' ? c - '0' : (c | 0x20) - 'a' + 10);
-    }
-    return value;
-}
-
-/*
- * Whether a \u escape names half of a pair without the other half (RFC 8259 8.2). The text is valid
- * JSON: backslashes stand in strings only, and \u is followed by four digits.
- */
-static bool has_lone_surrogate(struct slice json)
-{
-    const char *p = json.ptr, *end = json.ptr + json.len;
-    while ((p = memchr(p, '\\', (size_t)(end - p))) != NULL) {
-        if (p[1] != 'u') {
-            p += 2;
-            continue;
-        }
-        unsigned unit = hex4(p + 2);
-        p += 6;
-        if (unit < 0xD800 || unit > 0xDFFF)
-            continue;
-        if (unit > 0xDBFF || end - p < 6 || p[0] != '\\' || p[1] != 'u')
-            return true;
-        unsigned low = hex4(p + 2);
-        if (low < 0xDC00 || low > 0xDFFF)
-            return true;
-        p += 6;
-    }
-    return false;
-}
-
 /* --- one function per member --- */
 
 /* What is repeated in an error must not be the same fault again. */
 static struct slice repeatable(struct slice raw)
 {
-    return raw.len <= ENVELOPE_REPEAT_MAX && !has_lone_surrogate(raw) ? raw : SLICE_NONE;
+    return raw.len <= ENVELOPE_REPEAT_MAX && !json_has_lone_surrogate(raw) ? raw : SLICE_NONE;
 }
 
-static struct fault take_id(struct reading *reading, const struct value *value)
+static struct fault take_id(struct reading *reading, const struct json_value *value)
 {
     reading->out->id.len = 0;
     reading->out->raw_id = repeatable(value->raw);
-    if (value->kind != VALUE_STRING || !uuid_is_valid(value->text))
+    if (value->kind != JSON_STRING || !uuid_is_valid(value->text))
         return invalid("id must be a UUID", "id");
     keep(&reading->out->id, value->text);
     return no_fault;
 }
 
-static struct fault take_ref(struct reading *reading, const struct value *value)
+static struct fault take_ref(struct reading *reading, const struct json_value *value)
 {
     struct envelope *out = reading->out;
     out->raw_ref = repeatable(value->raw);
     out->ref_given =
-        value->kind == VALUE_STRING && value->text.len >= 1 && value->text.len <= ENVELOPE_REF_MAX;
+        value->kind == JSON_STRING && value->text.len >= 1 && value->text.len <= ENVELOPE_REF_MAX;
     if (!out->ref_given)
         return invalid("ref must be a string of 1 to 64 bytes", "ref");
     /* Escapes may have made it long, but the reply needs it. */
-    out->raw_ref = has_lone_surrogate(value->raw) ? SLICE_NONE : value->raw;
+    out->raw_ref = json_has_lone_surrogate(value->raw) ? SLICE_NONE : value->raw;
     return no_fault;
 }
 
-static struct fault take_type(struct reading *reading, const struct value *value)
+static struct fault take_type(struct reading *reading, const struct json_value *value)
 {
     reading->out->type = ENVELOPE_CHAT;
     reading->out->type_given = true;
-    for (int type = 0; value->kind == VALUE_STRING && type < ENVELOPE_TYPES; type++) {
+    for (int type = 0; value->kind == JSON_STRING && type < ENVELOPE_TYPES; type++) {
         if (slice_equals_str(value->text, type_names[type])) {
             reading->out->type = (enum envelope_type)type;
             return no_fault;
@@ -174,22 +117,22 @@ static bool is_ping(struct slice text)
     return slice_equals_str(text, "ping");
 }
 
-static struct fault take_event(struct reading *reading, const struct value *value)
+static struct fault take_event(struct reading *reading, const struct json_value *value)
 {
     reading->out->event.len = 0;
-    if (value->kind != VALUE_STRING || !(is_event(value->text) || is_ping(value->text)))
+    if (value->kind != JSON_STRING || !(is_event(value->text) || is_ping(value->text)))
         return invalid("event must have the form entity:action", "event");
     keep(&reading->out->event, value->text);
     return no_fault;
 }
 
-static struct fault take_room(struct reading *reading, const struct value *value)
+static struct fault take_room(struct reading *reading, const struct json_value *value)
 {
     struct envelope *out = reading->out;
     out->target = ENVELOPE_GLOBAL;
-    if (value->kind == VALUE_NULL || (value->kind == VALUE_STRING && value->text.len == 0))
+    if (value->kind == JSON_NULL || (value->kind == JSON_STRING && value->text.len == 0))
         return no_fault;
-    if (value->kind != VALUE_STRING)
+    if (value->kind != JSON_STRING)
         return invalid("room must be a string or null", "room");
     struct fault fault = room_check_name(value->text);
     if (fault.code != FAULT_NONE)
@@ -199,13 +142,15 @@ static struct fault take_room(struct reading *reading, const struct value *value
     return no_fault;
 }
 
-static struct fault take_from(struct reading *reading, const struct value *value)
+static struct fault take_from(struct reading *reading, const struct json_value *value)
 {
     reading->out->from.len = 0;
-    if (reading->source == ENVELOPE_OF_PROGRAM && value->kind == VALUE_STRING &&
-        value->text.len != 0 && value->text.len <= ENVELOPE_FROM_MAX &&
-        !utf8_has_control(value->text.ptr, value->text.len))
-        keep(&reading->out->from, value->text);
+    if (reading->source == ENVELOPE_OF_CLIENT)
+        return no_fault;
+    if (value->kind != JSON_STRING || value->text.len == 0 || value->text.len > ENVELOPE_FROM_MAX ||
+        utf8_has_control(value->text.ptr, value->text.len))
+        return invalid("from must be 1 to 128 bytes without control characters", "from");
+    keep(&reading->out->from, value->text);
     return no_fault;
 }
 
@@ -231,158 +176,74 @@ static bool is_timestamp(struct slice text)
     return i + 1 == text.len && text.ptr[i] == 'Z';
 }
 
-static struct fault take_timestamp(struct reading *reading, const struct value *value)
+static struct fault take_timestamp(struct reading *reading, const struct json_value *value)
 {
     reading->out->timestamp.len = 0;
-    if (reading->source == ENVELOPE_OF_PROGRAM && value->kind == VALUE_STRING &&
+    if (reading->source == ENVELOPE_OF_PROGRAM && value->kind == JSON_STRING &&
         is_timestamp(value->text))
         keep(&reading->out->timestamp, value->text);
     return no_fault;
 }
 
-static struct fault take_data(struct reading *reading, const struct value *value)
+static struct fault take_data(struct reading *reading, const struct json_value *value)
 {
     reading->out->data = value->raw;
     return no_fault;
 }
 
+/* What is in them is read by who knows how many there may be. */
+static struct fault take_rooms(struct reading *reading, const struct json_value *value)
+{
+    reading->out->rooms = reading->source == ENVELOPE_OF_API ? value->raw : SLICE_NONE;
+    return no_fault;
+}
+
+static struct fault take_users(struct reading *reading, const struct json_value *value)
+{
+    reading->out->users = reading->source == ENVELOPE_OF_API ? value->raw : SLICE_NONE;
+    return no_fault;
+}
+
 static const struct member_rule member_rules[] = {
-    {"id", take_id},     {"ref", take_ref},   {"type", take_type}, {"event", take_event},
-    {"room", take_room}, {"from", take_from}, {"data", take_data}, {"timestamp", take_timestamp},
-};
-
-/* --- what yajl tells --- */
-
-static struct slice raw_value(const struct reading *reading)
-{
-    const char *end = reading->json.ptr + yajl_get_bytes_consumed(reading->yajl);
-    return slice_of(reading->value_at, (size_t)(end - reading->value_at));
-}
-
-static void take(struct reading *reading, struct value value)
-{
-    if (reading->depth != 1 || reading->rule == NULL)
-        return;
-    value.raw = raw_value(reading);
-    struct fault fault = reading->rule->take(reading, &value);
-    bool counts = reading->source == ENVELOPE_OF_CLIENT && reading->fault.code == FAULT_NONE;
-    if (fault.code != FAULT_NONE && counts)
-        reading->fault = fault;
-    reading->rule = NULL;
-}
-
-static int on_null(void *arg)
-{
-    take(arg, (struct value){.kind = VALUE_NULL});
-    return 1;
-}
-
-static int on_boolean(void *arg, int value)
-{
-    (void)value;
-    take(arg, (struct value){.kind = VALUE_OTHER});
-    return 1;
-}
-
-static int on_number(void *arg, const char *text, size_t len)
-{
-    (void)text;
-    (void)len;
-    take(arg, (struct value){.kind = VALUE_OTHER});
-    return 1;
-}
-
-static int on_string(void *arg, const unsigned char *text, size_t len)
-{
-    take(arg, (struct value){.kind = VALUE_STRING, .text = slice_of(text, len)});
-    return 1;
-}
-
-static int go_down(struct reading *reading)
-{
-    reading->too_deep = ++reading->depth > ENVELOPE_DEPTH_MAX;
-    return !reading->too_deep;
-}
-
-static int go_up(struct reading *reading)
-{
-    reading->depth--;
-    take(reading, (struct value){.kind = VALUE_OTHER});
-    return 1;
-}
-
-static int on_start_map(void *arg)
-{
-    struct reading *reading = arg;
-    if (reading->depth == 0)
-        reading->is_object = true;
-    return go_down(reading);
-}
-
-static int on_start_array(void *arg)
-{
-    return go_down(arg);
-}
-
-static int on_end(void *arg)
-{
-    return go_up(arg);
-}
-
-static int on_key(void *arg, const unsigned char *key, size_t len)
-{
-    struct reading *reading = arg;
-    if (reading->depth != 1)
-        return 1;
-    reading->rule = NULL;
-    for (size_t i = 0; i < sizeof member_rules / sizeof *member_rules; i++)
-        if (slice_equals_str(slice_of(key, len), member_rules[i].name))
-            reading->rule = &member_rules[i];
-    /* Between the key and its value stand white space and a colon. */
-    const char *at = reading->json.ptr + yajl_get_bytes_consumed(reading->yajl);
-    const char *end = reading->json.ptr + reading->json.len;
-    while (at < end && memchr(" \t\r\n:", *at, 5) != NULL)
-        at++;
-    reading->value_at = at;
-    return 1;
-}
-
-static const yajl_callbacks callbacks = {
-    .yajl_null = on_null,
-    .yajl_boolean = on_boolean,
-    .yajl_number = on_number,
-    .yajl_string = on_string,
-    .yajl_start_map = on_start_map,
-    .yajl_map_key = on_key,
-    .yajl_end_map = on_end,
-    .yajl_start_array = on_start_array,
-    .yajl_end_array = on_end,
+    {"id", take_id},       {"ref", take_ref},
+    {"type", take_type},   {"event", take_event},
+    {"room", take_room},   {"from", take_from},
+    {"data", take_data},   {"timestamp", take_timestamp},
+    {"rooms", take_rooms}, {"users", take_users},
 };
 
 /* --- reading --- */
 
-/* yajl takes both for white space, RFC 8259 2 takes neither; within strings both refuse them. */
-static bool has_foreign_space(struct slice json)
+static void take_member(void *arg, struct slice name, const struct json_value *value)
 {
-    return json.len != 0 &&
-           (memchr(json.ptr, '\v', json.len) != NULL || memchr(json.ptr, '\f', json.len) != NULL);
+    struct reading *reading = arg;
+    bool counts = reading->source != ENVELOPE_OF_PROGRAM && reading->fault.code == FAULT_NONE;
+    for (size_t i = 0; i < sizeof member_rules / sizeof *member_rules; i++) {
+        if (!slice_equals_str(name, member_rules[i].name))
+            continue;
+        struct fault fault = member_rules[i].take(reading, value);
+        if (fault.code != FAULT_NONE && counts)
+            reading->fault = fault;
+        return;
+    }
 }
 
-static struct fault read_all(struct reading *reading)
+static struct fault read_all(struct reading *reading, struct slice json)
 {
-    if (has_foreign_space(reading->json))
-        return invalid("a message must be valid JSON", NULL);
-    const unsigned char *text = (const unsigned char *)reading->json.ptr;
-    yajl_status status = yajl_parse(reading->yajl, text, reading->json.len);
-    if (status == yajl_status_ok)
-        status = yajl_complete_parse(reading->yajl);
-    if (reading->too_deep)
+    enum json_kind kind;
+    switch (json_read(json, ENVELOPE_DEPTH_MAX, take_member, reading, &kind)) {
+    case JSON_NO_MEMORY:
+        return (struct fault){.code = FAULT_INTERNAL, .message = "out of memory"};
+    case JSON_TOO_DEEP:
         return invalid("a message must not be nested deeper than 64 levels", NULL);
-    if (status != yajl_status_ok)
+    case JSON_MALFORMED:
         return invalid("a message must be valid JSON", NULL);
-    if (!reading->is_object)
+    case JSON_OK:
+        break;
+    }
+    if (kind != JSON_OBJECT)
         return invalid("a message must be a JSON object", NULL);
-    if (has_lone_surrogate(reading->json))
+    if (json_has_lone_surrogate(json))
         return invalid("a string must not hold half of a surrogate pair", NULL);
     return reading->fault;
 }
@@ -390,21 +251,16 @@ static struct fault read_all(struct reading *reading)
 enum err envelope_parse(struct slice json, enum envelope_source source, struct envelope *out,
                         struct fault *fault)
 {
-    struct reading reading = {.json = json, .source = source, .out = out};
+    struct reading reading = {.source = source, .out = out};
     out->type = ENVELOPE_CHAT;
     out->target = ENVELOPE_OWN_ROOM;
     out->type_given = out->ref_given = false;
     out->id.len = out->event.len = out->room.len = out->from.len = out->timestamp.len = 0;
-    out->data = out->raw_id = out->raw_ref = SLICE_NONE;
-    reading.yajl = yajl_alloc(&callbacks, NULL, &reading);
-    if (reading.yajl == NULL) {
-        *fault = (struct fault){.code = FAULT_INTERNAL, .message = "out of memory"};
-        return ERR_NOMEM;
-    }
-    yajl_config(reading.yajl, yajl_dont_validate_strings, 1);
-    *fault = read_all(&reading);
-    yajl_free(reading.yajl);
-    return fault->code == FAULT_NONE ? ERR_OK : ERR_INVALID;
+    out->data = out->raw_id = out->raw_ref = out->rooms = out->users = SLICE_NONE;
+    *fault = read_all(&reading, json);
+    if (fault->code == FAULT_NONE)
+        return ERR_OK;
+    return fault->code == FAULT_INTERNAL ? ERR_NOMEM : ERR_INVALID;
 }
 
 /* --- writing --- */

@@ -59,11 +59,13 @@ struct envelope {
     struct slice data;   /* JSON in the input; ptr NULL: absent */
     struct slice raw_id; /* the value as it came, for repeating in an error; ptr NULL: absent */
     struct slice raw_ref;
+    struct slice rooms, users; /* JSON in the input, of the HTTP API only; ptr NULL: absent */
 };
 
 enum envelope_source {
     ENVELOPE_OF_CLIENT,  /* a field that breaks a rule is a fault; from and timestamp are ignored */
     ENVELOPE_OF_PROGRAM, /* such a field is taken for absent; from and timestamp are kept */
+    ENVELOPE_OF_API,     /* such a field is a fault; from is kept, rooms and users are told */
 };
 
 /*

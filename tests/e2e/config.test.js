@@ -59,6 +59,7 @@ const TAKEN = {
     REDIS_OUTBOX: ['1', '100000'],
     REDIS_READY_GRACE: ['off', '500ms', '30s', '2m'],
     AUTH_ENABLED: ['false'],
+    API_KEY: ['sixteen-bytes-ok', 'x'.repeat(512), '!"#$%&()*+,-./:;'],
     ALLOWED_ORIGINS: ['*', 'https://a.example', 'https://a.example,http://localhost:3000'],
     POD_ID: ['pod-1', 'chat-7d9f8b6c5-x2x4z'],
     CONNECTION_THREADS: ['1', '2', '8'],
@@ -108,6 +109,17 @@ describe('a bad value', { concurrency: 4 }, () => {
             assert.ok(!stderr.includes('s3cret'), stderr);
         }
     });
+});
+
+describe('a bad secret', { concurrency: 4 }, () => {
+    for (const value of ['x', 'fifteen-bytes-x', 'with blanks in the key', 'x'.repeat(513)]) {
+        it(`API_KEY=${value.slice(0, 30)} ends the start with 2 and is not shown`, async () => {
+            const { code, stderr } = await runToExit({ env: { API_KEY: value } });
+            assert.equal(code, 2, stderr);
+            assert.match(stderr, /^chat-api: API_KEY=\*\*\*: must be 16 to 512 visible ASCII/m);
+            assert.ok(value.length < 2 || !stderr.includes(value));
+        });
+    }
 });
 
 describe('a good value', { concurrency: 4 }, () => {

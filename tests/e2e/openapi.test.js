@@ -7,6 +7,7 @@ import path from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { fileURLToPath } from 'node:url';
 
+import { API_KEY } from '../support/api.js';
 import { request } from '../support/http.js';
 import { load } from '../support/packages.js';
 import { startService } from '../support/service.js';
@@ -87,6 +88,11 @@ describe('openapi.json', () => {
         const used = new Set([...objects(document)].map(([object]) => object.$ref));
         // What travels over the WebSocket no operation can name: the text does.
         const inText = (name) => text.includes(`\`${name}\``);
+        for (const { operation } of operations) {
+            for (const scheme of (operation.security ?? []).flatMap(Object.keys)) {
+                used.add(`#/components/securitySchemes/${scheme}`);
+            }
+        }
         for (const [kind, parts] of Object.entries(components)) {
             const unused = Object.keys(parts)
                 .filter((name) => !used.has(`#/components/${kind}/${name}`) && !inText(name));
@@ -141,13 +147,24 @@ describe('openapi.json', () => {
     describe('and the running service', () => {
         let pod;
         before(async () => {
-            pod = await startService();
+            pod = await startService({ env: { API_KEY } });
         });
         after(() => pod?.stop());
 
+        /** A request with the key, where the operation asks for it. */
+        function ask(operation, route, options = {}) {
+            const headers = { ...options.headers };
+            if (operation.security) headers.Authorization = `Bearer ${API_KEY}`;
+            const path = route
+                .replace('{room}', 'lobby')
+                .replace('{user}', 'ada')
+                .replace('{file}', 'docs.js');
+            return request(pod, path, { ...options, headers });
+        }
+
         /** Asserts that an answer is among those that the document gives for the route. */
-        function assertDocumented(route, response) {
-            const { responses } = document.paths[route].get;
+        function assertDocumented(route, response, method = 'get') {
+            const { responses } = document.paths[route][method];
             const status = String(response.status);
             assert.ok(status in responses, `${route} answers ${status}`);
             const documented = deref(responses[status]);
@@ -157,7 +174,7 @@ describe('openapi.json', () => {
             if (type === 'application/json') {
                 const keys = responses[status].$ref
                     ? responses[status].$ref.slice(2).split('/')
-                    : ['paths', route, 'get', 'responses', status];
+                    : ['paths', route, method, 'responses', status];
                 assertValid([...keys, 'content', type, 'schema'], response.json, route);
             }
             for (const [name, reference] of Object.entries(documented.headers ?? {})) {
@@ -176,9 +193,9 @@ describe('openapi.json', () => {
         });
 
         it('answers every plain GET as documented', async () => {
-            for (const { route, operation } of operations) {
-                if (route.includes('{') || '101' in operation.responses) continue;
-                const response = await request(pod, route);
+            for (const { route, method, operation } of operations) {
+                if (method !== 'get' || route.includes('{') || '101' in operation.responses) continue;
+                const response = await ask(operation, route);
                 assert.equal(response.status, 200, route);
                 assertDocumented(route, response);
             }
@@ -210,12 +227,50 @@ describe('openapi.json', () => {
         });
 
         it('answers another method as documented', async () => {
-            for (const { route } of operations) {
-                const target = route.replace('{room}', 'lobby').replace('{file}', 'docs.js');
-                const response = await request(pod, target, { method: 'DELETE' });
+            for (const { route, method, operation } of operations) {
+                const response = await ask(operation, route, { method: 'PATCH' });
                 assert.equal(response.status, 405, route);
-                assert.ok(response.headers.allow, route);
-                assertDocumented(route, response);
+                const allowed = response.headers.allow.split(', ');
+                assert.ok(allowed.includes(method.toUpperCase()), `${route}: ${allowed}`);
+                assertDocumented(route, response, method);
+            }
+        });
+
+        it("answers every POST's and DELETE's examples as documented", async () => {
+            let asked = 0;
+            for (const { route, method, operation } of operations) {
+                if (method === 'get') continue;
+                const media = operation.requestBody?.content['application/json'];
+                const bodies = Object.values(media?.examples ?? { none: {} });
+                for (const { value } of bodies) {
+                    const options = { method: method.toUpperCase() };
+                    if (value !== undefined) options.body = JSON.stringify(value);
+                    const response = await ask(operation, route, options);
+                    assert.equal(response.status, 202, `${route}: ${response.text}`);
+                    assertDocumented(route, response, method);
+                    asked += 1;
+                }
+            }
+            assert.ok(asked > 5);
+        });
+
+        it('answers errors of the HTTP API as documented', async () => {
+            for (const { route, method, operation } of operations) {
+                if (!operation.security) continue;
+                const options = { method: method.toUpperCase() };
+                const stranger = await ask({}, route, options);
+                assert.equal(stranger.status, 401, route);
+                assertDocumented(route, stranger, method);
+                if (method !== 'post') continue;
+                for (const [status, extra] of [
+                    [400, { body: '{' }],
+                    [413, { body: ' '.repeat(1024 * 1024 + 1) }],
+                    [415, { body: '{}', headers: { 'Content-Type': 'text/plain' } }],
+                ]) {
+                    const response = await ask(operation, route, { ...options, ...extra });
+                    assert.equal(response.status, status, `${route}: ${response.text}`);
+                    assertDocumented(route, response, method);
+                }
             }
         });
     });

@@ -3,6 +3,7 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
 
+import { API_KEY } from '../support/api.js';
 import { request } from '../support/http.js';
 import { runToExit, startService } from '../support/service.js';
 
@@ -19,6 +20,12 @@ const CONTRACT_PATHS = [
     '/readyz',
     '/ws',
     '/ws/{room}',
+];
+const API_ROUTES = [
+    'POST /api/chat-api/batch',
+    'POST /api/chat-api/messages',
+    'POST /api/chat-api/rooms/{room}/activity',
+    'POST /api/chat-api/rooms/{room}/messages',
 ];
 const OPERATIONS = ['get', 'put', 'post', 'delete', 'options', 'patch', 'trace'];
 
@@ -38,7 +45,7 @@ describe('route table and OpenAPI document', () => {
     let document;
     let table;
     before(async () => {
-        pod = await startService();
+        pod = await startService({ env: { API_KEY } });
         document = (await request(pod, '/openapi.json')).json;
         const { code, stdout } = await runToExit({ args: ['--routes'] });
         assert.equal(code, 0);
@@ -67,12 +74,14 @@ describe('route table and OpenAPI document', () => {
 
     it('every route of the contract is there', () => {
         for (const path of CONTRACT_PATHS) assert.ok(table.includes(`GET ${path}`), path);
+        for (const route of API_ROUTES) assert.ok(table.includes(route), route);
     });
 
     it('the running service knows every route', async () => {
         for (const route of table.filter((line) => line.startsWith('GET '))) {
             const path = route.slice(4).replace(/\{[^}]*\}/g, 'some-name');
-            const { status } = await request(pod, path);
+            const headers = { Authorization: `Bearer ${API_KEY}` };
+            const { status } = await request(pod, path, { headers });
             const known = path.includes('/ws') && !path.endsWith('/stats') ? [426] : [200];
             // A template of files answers 404 for a file that is not there.
             if (route.includes('{') && !route.includes('{room}')) known.push(404);

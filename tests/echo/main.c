@@ -126,11 +126,17 @@ static enum MHD_Result answer(struct request *request)
     return upgrade_answer(request);
 }
 
-static const struct route *find_route(const char *path, struct slice *rest)
+static void find_route(const char *path, const char *method, bool with_api,
+                       struct route_match *match)
 {
-    static const struct route route = {"/", answer};
-    *rest = SLICE_NONE;
-    return strcmp(path, "/") == 0 ? &route : NULL;
+    static const struct route route = {ROUTE_GET, "/", answer, ROUTE_OPEN};
+    (void)with_api;
+    *match = (struct route_match){.rest = SLICE_NONE};
+    if (strcmp(path, "/") != 0)
+        return;
+    match->methods = ROUTE_GET;
+    if (strcmp(method, "GET") == 0)
+        match->route = &route;
 }
 
 static size_t clients_max(void)

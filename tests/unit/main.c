@@ -19,6 +19,7 @@
     SUITE("core/base/blob", blob_tests)                                                            \
     SUITE("core/base/buf", buf_tests)                                                              \
     SUITE("core/base/clock", clock_tests)                                                          \
+    SUITE("core/base/digest", digest_tests)                                                        \
     SUITE("core/base/err", err_tests)                                                              \
     SUITE("core/base/fault", fault_tests)                                                          \
     SUITE("core/base/json", json_tests)                                                            \
@@ -43,6 +44,7 @@
     SUITE("core/chat/envelope", envelope_tests)                                                    \
     SUITE("core/chat/fields", fields_tests)                                                        \
     SUITE("core/chat/hub", hub_tests)                                                              \
+    SUITE("core/chat/json_read", json_read_tests)                                                  \
     SUITE("core/chat/message", message_tests)                                                      \
     SUITE("core/chat/outq", outq_tests)                                                            \
     SUITE("core/chat/room", room_tests)                                                            \
@@ -56,9 +58,12 @@
     SUITE("core/bus/recent", recent_tests)                                                         \
     SUITE("core/bus/redis_url", redis_url_tests)                                                   \
     SUITE("openapi/embed", embed_tests)                                                            \
+    SUITE("handlers/body", body_tests)                                                             \
     SUITE("handlers/origin", origin_tests)                                                         \
+    SUITE("handlers/replay", replay_tests)                                                         \
     SUITE("handlers/request", request_tests)                                                       \
     SUITE("handlers/routes", routes_tests)                                                         \
+    SUITE("handlers/targets", targets_tests)                                                       \
     SUITE("app/config", config_tests)                                                              \
     SUITE("app/heap", heap_tests)
 

@@ -393,6 +393,26 @@ static void a_bad_redis_url_is_shown_without_its_password(void)
     }
 }
 
+static void a_secret_is_taken_and_never_shown(void)
+{
+    static const char *const bad[] = {"s3cret", "s3cret89012345", "s3cret with blanks",
+                                      "s3cret\twith a tab", "s3cret\xC3\xBC with an umlaut"};
+    struct config config;
+    load_good("API_KEY", "s3cret7890123456", &config);
+    CU_ASSERT_STRING_EQUAL(config.api_key, "s3cret7890123456");
+    config_fini(&config);
+    load_good("API_KEY", "", &config);
+    CU_ASSERT_PTR_NULL(config.api_key);
+    config_fini(&config);
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+        struct capture capture;
+        CU_ASSERT_EQUAL(load_with("API_KEY", bad[i], &config, &capture), ERR_INVALID);
+        CU_ASSERT_PTR_NOT_NULL(strstr(capture.text, "chat-api: API_KEY=***: must be 16 to 512 "));
+        CU_ASSERT_PTR_NULL(strstr(capture.text, "s3cret"));
+        capture_fini(&capture);
+    }
+}
+
 static void all_bad_variables_are_reported_at_once(void)
 {
     struct config config;
@@ -491,6 +511,7 @@ CU_TestInfo config_tests[] = {
     {"a_redis_url_is_taken_apart", a_redis_url_is_taken_apart},
     {"a_bad_redis_url_is_shown_without_its_password",
      a_bad_redis_url_is_shown_without_its_password},
+    {"a_secret_is_taken_and_never_shown", a_secret_is_taken_and_never_shown},
     {"all_bad_variables_are_reported_at_once", all_bad_variables_are_reported_at_once},
     {"a_bad_value_stays_on_one_short_line", a_bad_value_stays_on_one_short_line},
     {"fini_may_be_called_twice", fini_may_be_called_twice},

@@ -1,0 +1,149 @@
+#include "core/chat/json_read.h"
+
+#include <CUnit/CUnit.h>
+#include <string.h>
+
+#include "core/base/buf.h"
+
+enum { DEPTH = 8 };
+
+/* Writes each value as `name=kind:raw;`. */
+static void write_down(void *arg, struct slice name, const struct json_value *value)
+{
+    static const char kinds[] = {[JSON_NULL] = 'z',   [JSON_BOOLEAN] = 'b', [JSON_NUMBER] = 'n',
+                                 [JSON_STRING] = 's', [JSON_OBJECT] = 'o',  [JSON_ARRAY] = 'a'};
+    struct buf *out = arg;
+    if (name.ptr != NULL) {
+        buf_append_slice(out, name);
+        buf_append_char(out, '=');
+    }
+    buf_append_char(out, kinds[value->kind]);
+    buf_append_char(out, ':');
+    buf_append_slice(out, value->raw);
+    buf_append_char(out, ';');
+}
+
+static enum json_result read_text(const char *text, struct buf *out, enum json_kind *kind)
+{
+    /* A copy of its own, so that a sanitizer sees a read behind its end. */
+    struct buf copy;
+    buf_init(&copy, 1 << 20);
+    buf_append_str(&copy, text);
+    struct slice json = copy.len != 0 ? buf_slice(&copy) : slice_str("");
+    enum json_result result = json_read(json, DEPTH, write_down, out, kind);
+    buf_fini(&copy);
+    return result;
+}
+
+static void values_are_told_with_their_bytes(void)
+{
+    static const struct {
+        const char *text;
+        enum json_kind kind;
+        const char *told;
+    } rows[] = {
+        {"{}", JSON_OBJECT, ""},
+        {"[]", JSON_ARRAY, ""},
+        {" [ ] ", JSON_ARRAY, ""},
+        {"7", JSON_NUMBER, ""},
+        {"\"x\"", JSON_STRING, ""},
+        {"null", JSON_NULL, ""},
+        {"{\"a\":1}", JSON_OBJECT, "a=n:1;"},
+        {" {\n\"a\"\t:\r1.10 , \"b\" : \"x\" } ", JSON_OBJECT, "a=n:1.10;b=s:\"x\";"},
+        {"[1,2.50,-0,1e400]", JSON_ARRAY, "n:1;n:2.50;n:-0;n:1e400;"},
+        {"[ 1 , 2 ]", JSON_ARRAY, "n:1;n:2;"},
+        {"[true,false,null]", JSON_ARRAY, "b:true;b:false;z:null;"},
+        {"[[1,[2]],{\"a\":[3]},\"]\"]", JSON_ARRAY, "a:[1,[2]];o:{\"a\":[3]};s:\"]\";"},
+        {"{\"a\":{\"a\":{\"a\":1}},\"b\":[ {} , [] ]}", JSON_OBJECT,
+         "a=o:{\"a\":{\"a\":1}};b=a:[ {} , [] ];"},
+        {"{\"a\":1,\"a\":2}", JSON_OBJECT, "a=n:1;a=n:2;"},
+        {"{\"\":1}", JSON_OBJECT, "=n:1;"},
+        {"{\"\\u0061\":\"\\u0062\"}", JSON_OBJECT, "a=s:\"\\u0062\";"},
+        {"[{},[],{}]", JSON_ARRAY, "o:{};a:[];o:{};"},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        struct buf out;
+        enum json_kind kind;
+        buf_init(&out, 4096);
+        CU_ASSERT_EQUAL(read_text(rows[i].text, &out, &kind), JSON_OK);
+        struct slice told = out.len != 0 ? buf_slice(&out) : slice_str("");
+        if (kind != rows[i].kind || !slice_equals_str(told, rows[i].told))
+            CU_FAIL(rows[i].text);
+        buf_fini(&out);
+    }
+}
+
+static void what_is_no_json_is_refused(void)
+{
+    static const char *const rows[] = {
+        "",         " ",         "{",           "[",        "[1",      "[1,]",
+        "[,1]",     "[1 2]",     "{\"a\"}",     "{\"a\":}", "{a:1}",   "[1]x",
+        "[1][2]",   "[\v1]",     "[1\f]",       "tru",      "[01]",    "[1.]",
+        "[\"\n\"]", "[\"\\x\"]", "[\"\\u12\"]", "'a'",      "[1]]",    "{\"a\":1,}",
+        "[NaN]",    "[+1]",      "[\"",         "//",       "[1]/**/", "\xEF\xBB\xBF[]",
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        struct buf out;
+        enum json_kind kind;
+        buf_init(&out, 4096);
+        if (read_text(rows[i], &out, &kind) != JSON_MALFORMED)
+            CU_FAIL(rows[i]);
+        buf_fini(&out);
+    }
+}
+
+static void depth_is_bounded(void)
+{
+    for (int depth = DEPTH - 1; depth <= DEPTH + 1; depth++) {
+        char text[2 * (DEPTH + 1) + 1] = "";
+        struct buf out;
+        enum json_kind kind;
+        memset(text, '[', (size_t)depth);
+        memset(text + depth, ']', (size_t)depth);
+        buf_init(&out, 4096);
+        CU_ASSERT_EQUAL(read_text(text, &out, &kind), depth <= DEPTH ? JSON_OK : JSON_TOO_DEEP);
+        buf_fini(&out);
+    }
+}
+
+static void long_names_are_not_told(void)
+{
+    for (int len = JSON_NAME_MAX - 1; len <= JSON_NAME_MAX + 1; len++) {
+        struct buf text, out;
+        enum json_kind kind;
+        buf_init(&text, 4096);
+        buf_init(&out, 4096);
+        buf_printf(&text, "{\"%0*d\":1,\"b\":2}", len, 0);
+        buf_append_char(&text, '\0');
+        CU_ASSERT_EQUAL(read_text(text.ptr, &out, &kind), JSON_OK);
+        bool told = memmem(out.ptr, out.len, "n:1;", 4) != NULL;
+        CU_ASSERT_EQUAL(told, len <= JSON_NAME_MAX);
+        CU_ASSERT_PTR_NOT_NULL(memmem(out.ptr, out.len, "b=n:2;", 6));
+        buf_fini(&text);
+        buf_fini(&out);
+    }
+}
+
+static void half_pairs_are_found(void)
+{
+    static const struct {
+        const char *json;
+        bool lone;
+    } rows[] = {
+        {"\"\"", false},          {"\"\\ud83d\\ude00\"", false}, {"\"\\ud83d\"", true},
+        {"\"\\ude00\"", true},    {"\"\\ud83dx\"", true},        {"\"\\ud83d\\u0041\"", true},
+        {"\"\\\\ud83d\"", false}, {"\"\\uD7FF\\uE000\"", false},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
+        if (json_has_lone_surrogate(slice_str(rows[i].json)) != rows[i].lone)
+            CU_FAIL(rows[i].json);
+}
+
+CU_TestInfo json_read_tests[] = {
+    {"values_are_told_with_their_bytes", values_are_told_with_their_bytes},
+    {"what_is_no_json_is_refused", what_is_no_json_is_refused},
+    {"depth_is_bounded", depth_is_bounded},
+    {"long_names_are_not_told", long_names_are_not_told},
+    {"half_pairs_are_found", half_pairs_are_found},
+    CU_TEST_INFO_NULL,
+};
