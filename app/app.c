@@ -14,6 +14,7 @@
 #include "core/chat/window.h"
 #include "handlers/api.h"
 #include "handlers/body.h"
+#include "handlers/control.h"
 #include "handlers/event_session.h"
 #include "handlers/http.h"
 #include "handlers/message.h"
@@ -81,6 +82,18 @@ static void on_bus_message(void *arg, struct slice room, struct slice payload, b
     message_from_bus(app->inbox, room, payload, trusted);
 }
 
+static void on_control(void *arg, struct slice pod, struct slice payload)
+{
+    struct app *app = arg;
+    control_from_bus(app->service.control, pod, payload);
+}
+
+static void on_reached(void *arg, uint64_t ask, size_t pods)
+{
+    struct app *app = arg;
+    control_reached(app->service.control, ask, pods);
+}
+
 static void on_client_message(void *arg, struct client *client, enum ws_opcode opcode,
                               struct slice payload)
 {
@@ -135,6 +148,7 @@ static size_t payload_max(const struct config *config)
 static enum err start_bus(struct app *app)
 {
     const struct config *config = app->config;
+    app->service.control = control_create(&app->service);
     if (!config->redis_enabled)
         return ERR_OK;
     const struct bus_opts opts = {
@@ -147,9 +161,12 @@ static enum err start_bus(struct app *app)
         .on_message = on_bus_message,
         .take_interest = take_interest,
         .on_subscribed = on_subscribed,
+        .on_control = on_control,
+        .on_reached = on_reached,
     };
     app->inbox = message_inbox_create(&app->service);
     app->service.bus = bus_create(&opts);
+    control_use_bus(app->service.control);
     return bus_start(app->service.bus);
 }
 
@@ -242,6 +259,7 @@ static void stop(struct app *app)
         hub_stop(service->hub);
     log_info("server:stopped", log_uint("clients_dropped", left));
     bus_destroy(service->bus);
+    control_destroy(service->control);
     message_inbox_destroy(app->inbox);
     hub_destroy(service->hub);
     window_destroy(service->window);

@@ -65,7 +65,7 @@ struct refusal api_decode_room(const struct request *request, char *bytes, struc
 
 /* --- a POST --- */
 
-static struct refusal check_service(const struct request *request)
+struct refusal api_check_service(const struct request *request)
 {
     if (!atomic_load(&request->service->draining))
         return (struct refusal){0};
@@ -158,7 +158,7 @@ enum MHD_Result api_post(struct request *request, api_act *act)
     const struct buf *bytes = &request->body.bytes;
     struct slice body = bytes->len != 0 ? buf_slice(bytes) : slice_str("");
     buf_init(&answer, API_ANSWER_MAX);
-    struct refusal refusal = check_service(request);
+    struct refusal refusal = api_check_service(request);
     if (refusal.status == 0)
         refusal = check_text(body);
     if (refusal.status == 0)

@@ -69,6 +69,9 @@ typedef struct refusal api_act(struct request *request, struct slice body, struc
  * the same Idempotency-Key. */
 enum MHD_Result api_post(struct request *request, api_act *act);
 
+/* Nothing is begun while the service stops: another pod does it. */
+struct refusal api_check_service(const struct request *request);
+
 /* The room of the path, decoded into `bytes` (ROOM_NAME_MAX). */
 struct refusal api_decode_room(const struct request *request, char *bytes, struct slice *name);
 

@@ -20,6 +20,7 @@
 
 struct client;
 struct http;
+struct rooms_request;
 struct route;
 struct service;
 
@@ -34,7 +35,8 @@ struct request {
     const struct route *route;
     struct refusal refusal; /* by its head */
     struct body body;
-    struct digest credentials; /* tells who is let in by ROUTE_API from others */
+    struct rooms_request *rooms; /* of get_rooms.c; NULL: none */
+    struct digest credentials;   /* tells who is let in by ROUTE_API from others */
 
     /* The upgrade's. */
     struct client *client;    /* admitted, its socket not handed over yet */

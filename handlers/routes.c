@@ -2,11 +2,14 @@
 
 #include <string.h>
 
+#include "handlers/delete_room.h"
+#include "handlers/get_rooms.h"
 #include "handlers/health.h"
 #include "handlers/metrics.h"
 #include "handlers/page.h"
 #include "handlers/post_activity.h"
 #include "handlers/post_batch.h"
+#include "handlers/post_disconnect.h"
 #include "handlers/post_message.h"
 #include "handlers/post_room_message.h"
 #include "handlers/stats.h"
@@ -27,6 +30,9 @@ static const struct route table[] = {
     {ROUTE_GET, "/api/chat-api/ws/{room}", upgrade_answer, ROUTE_OPEN},
     {ROUTE_GET, "/ws", upgrade_answer, ROUTE_OPEN},
     {ROUTE_GET, "/ws/{room}", upgrade_answer, ROUTE_OPEN},
+    {ROUTE_GET, "/api/chat-api/rooms", get_rooms_answer, ROUTE_API},
+    {ROUTE_DELETE, "/api/chat-api/rooms/{room}", delete_room_answer, ROUTE_API},
+    {ROUTE_POST, "/api/chat-api/users/{user}/disconnect", post_disconnect_answer, ROUTE_API},
     {ROUTE_POST, "/api/chat-api/messages", post_message_answer, ROUTE_API},
     {ROUTE_POST, "/api/chat-api/batch", post_batch_answer, ROUTE_API},
     {ROUTE_POST, "/api/chat-api/rooms/{room}/messages", post_room_message_answer, ROUTE_API},

@@ -13,6 +13,7 @@
 
 struct api;
 struct bus;
+struct control;
 struct hub;
 struct window;
 
@@ -26,10 +27,11 @@ struct service {
     uint64_t redis_ready_grace_ms; /* how long Redis may be away; SERVICE_FOR_EVER */
     unsigned max_rooms;            /* that a client may be in */
     struct hub *hub;
-    struct window *window; /* the last messages */
-    struct bus *bus;       /* NULL: no Redis */
-    struct api *api;       /* NULL: nobody may use the HTTP API */
-    uint64_t started_ms;   /* clock_monotonic_ms */
-    atomic_bool starting;  /* not all parts run yet */
-    atomic_bool draining;  /* no new clients */
+    struct window *window;   /* the last messages */
+    struct bus *bus;         /* NULL: no Redis */
+    struct control *control; /* what pods say to each other */
+    struct api *api;         /* NULL: nobody may use the HTTP API */
+    uint64_t started_ms;     /* clock_monotonic_ms */
+    atomic_bool starting;    /* not all parts run yet */
+    atomic_bool draining;    /* no new clients */
 };

@@ -24,7 +24,7 @@ static const struct list_kind rooms_kind = {
 
 static const struct list_kind users_kind = {
     .field = "users",
-    .prefix = TARGETS_USER_PREFIX,
+    .prefix = ROOM_USER_PREFIX,
     .name_max = TARGETS_USER_MAX,
     .no_array = "users must be an array of ids",
     .too_many = "users has at most 1000 ids",

@@ -20,8 +20,6 @@ enum {
     TARGETS_USER_MAX = 123,  /* bytes of a user's id: with its prefix it is a room's name */
 };
 
-#define TARGETS_USER_PREFIX "user:"
-
 struct target {
     unsigned char len; /* bytes */
     char name[ROOM_NAME_MAX];

@@ -25,6 +25,7 @@
 #include "core/base/lock.h"
 #include "core/base/log.h"
 #include "core/base/mem.h"
+#include "core/bus/channel.h"
 #include "core/bus/log_pause.h"
 #include "core/bus/outbox.h"
 #include "core/bus/publisher.h"
@@ -38,6 +39,7 @@ struct bus {
     struct bus_opts opts; /* its url and pod_id point to what follows */
     struct redis_url url;
     char *prefix; /* `{"pod":"<id>",` */
+    char *pod_id;
     int epoll_fd, wake_fd;
 
     /* Any thread. */
@@ -95,6 +97,20 @@ static void on_subscribed(void *arg, struct slice room)
     bus->opts.on_subscribed(bus->opts.arg, room);
 }
 
+static void on_control(void *arg, struct slice pod, struct slice payload)
+{
+    struct bus *bus = arg;
+    if (bus->opts.on_control != NULL)
+        bus->opts.on_control(bus->opts.arg, pod, payload);
+}
+
+static void on_reached(void *arg, uint64_t ask, long long pods)
+{
+    struct bus *bus = arg;
+    if (bus->opts.on_reached != NULL)
+        bus->opts.on_reached(bus->opts.arg, ask, pods > 0 ? (size_t)pods : 0);
+}
+
 static void create_links(struct bus *bus)
 {
     struct slice prefix = slice_str(bus->prefix);
@@ -106,12 +122,17 @@ static void create_links(struct bus *bus)
     };
     struct subscriber_opts subscriber = {
         .own_mark = slice_of(prefix.ptr, prefix.len - 1), /* without its comma */
+        .pod = slice_str(bus->pod_id),
         .payload_max = bus->opts.payload_max,
+        .control_max = BUS_CONTROL_MAX,
         .arg = bus,
         .on_message = on_message,
         .on_subscribed = on_subscribed,
+        .on_control = on_control,
     };
     publisher_init(&bus->publisher, &link, &bus->outbox, prefix);
+    bus->publisher.arg = bus;
+    bus->publisher.on_reached = on_reached;
     subscriber_init(&bus->subscriber, &link, &subscriber);
 }
 
@@ -122,7 +143,8 @@ struct bus *bus_create(const struct bus_opts *opts)
     copy_url(&bus->url, opts->url);
     make_prefix(bus, opts->pod_id);
     bus->opts.url = &bus->url;
-    bus->opts.pod_id = NULL; /* the prefix holds it */
+    bus->pod_id = mem_strdup(opts->pod_id);
+    bus->opts.pod_id = bus->pod_id;
     if (bus->opts.clock_ms == NULL)
         bus->opts.clock_ms = clock_monotonic_ms;
     bus->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
@@ -150,6 +172,7 @@ void bus_destroy(struct bus *bus)
         close(bus->wake_fd);
     redis_url_fini(&bus->url);
     mem_free(bus->prefix);
+    mem_free(bus->pod_id);
     mem_free(bus);
 }
 
@@ -329,16 +352,28 @@ enum err bus_start(struct bus *bus)
     return ERR_SYSTEM;
 }
 
-void bus_publish(struct bus *bus, struct slice room, struct blob *payload, size_t offset)
+static void send(struct bus *bus, struct slice room, struct blob *payload, size_t offset,
+                 uint64_t ask)
 {
     bool must_wake;
     assert(payload->len > offset + 1 && payload->bytes[offset] == '{');
-    size_t dropped = outbox_push(&bus->outbox, room, payload, offset, &must_wake);
+    size_t dropped = outbox_push_asking(&bus->outbox, room, payload, offset, ask, &must_wake);
     if (must_wake)
         wake(bus);
     if (dropped > 0 && log_pause_is_over(&bus->dropped_pause))
         log_warn("redis:outbox_full",
                  log_uint("dropped_total", outbox_get_counts(&bus->outbox).dropped));
+}
+
+void bus_publish(struct bus *bus, struct slice room, struct blob *payload, size_t offset)
+{
+    send(bus, room, payload, offset, 0);
+}
+
+void bus_tell(struct bus *bus, struct slice pod, struct blob *payload, uint64_t ask)
+{
+    char name[CHANNEL_POD_MAX];
+    send(bus, channel_name_pod(pod, name), payload, 0, ask);
 }
 
 void bus_interest_changed(struct bus *bus)
@@ -361,6 +396,15 @@ void bus_await(struct bus *bus, struct bus_waiter *waiter)
         wake(bus);
     else
         waiter->done(waiter);
+}
+
+/* It stands among those that arrived, which the lock guards, or among the thread's own. */
+void bus_let_go(struct bus *bus, struct bus_waiter *waiter)
+{
+    lock_acquire(&bus->lock);
+    list_remove(&waiter->link);
+    lock_release(&bus->lock);
+    waiter->done(waiter);
 }
 
 void bus_release_waiters(struct bus *bus)

@@ -29,13 +29,15 @@ enum {
     BUS_KEEPALIVE_MS = 5000,      /* a PING on each connection after so long without an answer */
     BUS_ANSWER_TIMEOUT_MS = 5000, /* no answer for so long: the connection is given up */
     BUS_AWAIT_MS = 500,           /* a waiter is let go at the latest after so long */
+    BUS_CONTROL_MAX = 1024 * 1024 /* bytes of what a pod says to another */
 };
 
 /* Something that waits until a room's subscription stands at Redis (bus_await). */
 struct bus_waiter {
     struct list_link link;                   /* the bus's, while waiting */
     uint64_t deadline_ms;                    /* the bus's */
-    struct slice room;                       /* the caller's, good until done is called */
+    struct slice room;                       /* the caller's, good until done is called; ptr NULL:
+                                              * bus_let_go is awaited */
     void (*done)(struct bus_waiter *waiter); /* bus thread, exactly once; may free the waiter */
 };
 
@@ -63,6 +65,11 @@ struct bus_opts {
                           struct bus *bus);
     /* A room's subscription stands now (Redis confirmed it). */
     void (*on_subscribed)(void *arg, struct slice room);
+    /* Another pod said this (bus_tell); valid UTF-8, good for the call. NULL: nobody listens. */
+    void (*on_control)(void *arg, struct slice pod, struct slice payload);
+    /* What was told under this number, or a lower one, is with so many pods, this one included. May
+     * be NULL. */
+    void (*on_reached)(void *arg, uint64_t ask, size_t pods);
 };
 
 struct bus *bus_create(const struct bus_opts *opts);
@@ -77,12 +84,22 @@ MUST_USE enum err bus_start(struct bus *bus);
  */
 void bus_publish(struct bus *bus, struct slice room, struct blob *payload, size_t offset);
 
+/*
+ * Says something to another pod, to all others with a NULL ptr. Payload, memory and order are as
+ * with bus_publish. With `ask` not 0, which is higher than any before, on_reached tells how many
+ * get it, unless that is never known.
+ */
+void bus_tell(struct bus *bus, struct slice pod, struct blob *payload, uint64_t ask);
+
 /* take_interest has something to take. */
 void bus_interest_changed(struct bus *bus);
 
 /* Calls waiter->done once the room's subscription stands, at once when Redis is away, and after
  * BUS_AWAIT_MS in any case. The room's interest has been announced before. */
 void bus_await(struct bus *bus, struct bus_waiter *waiter);
+
+/* Lets a waiter go now that has no room. Bus thread. */
+void bus_let_go(struct bus *bus, struct bus_waiter *waiter);
 
 /* Both connections are up and every wanted room is subscribed again. */
 bool bus_is_connected(const struct bus *bus);

@@ -82,6 +82,12 @@ static size_t trim_locked(struct outbox *outbox, struct list *dropped) REQUIRES(
 size_t outbox_push(struct outbox *outbox, struct slice room, struct blob *blob, size_t offset,
                    bool *must_wake)
 {
+    return outbox_push_asking(outbox, room, blob, offset, 0, must_wake);
+}
+
+size_t outbox_push_asking(struct outbox *outbox, struct slice room, struct blob *blob,
+                          size_t offset, uint64_t ask, bool *must_wake)
+{
     struct outbox_message *message = message_try_create(room, blob, offset);
     struct list dropped;
     size_t count = 1;
@@ -89,6 +95,7 @@ size_t outbox_push(struct outbox *outbox, struct slice room, struct blob *blob, 
     lock_acquire(&outbox->lock);
     *must_wake = message != NULL && outbox->flowing;
     if (message != NULL) {
+        message->ask = ask;
         outbox->messages++;
         outbox->bytes += message_bytes(message);
         list_push_back(&outbox->waiting, &message->link);

@@ -30,6 +30,7 @@ struct outbox_message {
     struct list_link link;
     struct blob *blob;
     size_t offset;   /* the payload begins here in the blob */
+    uint64_t ask;    /* who asks how many get it; 0: nobody */
     bool is_global;  /* no room */
     size_t room_len; /* bytes */
     char room[];
@@ -54,6 +55,10 @@ void outbox_fini(struct outbox *outbox);
  * included; `*must_wake` says whether the publisher has something to do now. */
 size_t outbox_push(struct outbox *outbox, struct slice room, struct blob *blob, size_t offset,
                    bool *must_wake);
+
+/* The same for a message of which somebody wants to know how many get it. */
+size_t outbox_push_asking(struct outbox *outbox, struct slice room, struct blob *blob,
+                          size_t offset, uint64_t ask, bool *must_wake);
 
 /* Moves the oldest messages to the end of `out`: at most `max_count`, and no more than `max_bytes`
  * but for a first one that is larger. Returns how many. */

@@ -47,19 +47,39 @@ static void on_down(void *arg)
         log_warn("redis:outbox_full", log_uint("dropped", dropped));
 }
 
+static void tell_reached(struct publisher *publisher, long long pods)
+{
+    if (publisher->asking_ask <= publisher->told_ask || publisher->on_reached == NULL)
+        return;
+    publisher->told_ask = publisher->asking_ask;
+    publisher->on_reached(publisher->arg, publisher->asking_ask, pods);
+}
+
 /* Without the right to ask, `present` stays unknown and HOLD lasts as long as it may. */
 static const char *on_census(struct publisher *publisher, const struct redisReply *reply)
 {
     publisher->asking = false;
     if (reply->type == REDIS_REPLY_ERROR)
         return redis_link_error_is_passing(reply->str) ? reply->str : NULL;
-    if (reply->type != REDIS_REPLY_ARRAY || reply->elements != 2 ||
-        reply->element[1]->type != REDIS_REPLY_INTEGER)
+    if (reply->type != REDIS_REPLY_ARRAY || reply->elements != 4 ||
+        reply->element[1]->type != REDIS_REPLY_INTEGER ||
+        reply->element[3]->type != REDIS_REPLY_INTEGER)
         return "PUBSUB NUMSUB has no such answer";
+    tell_reached(publisher, reply->element[3]->integer);
     publisher->present = reply->element[1]->integer;
     if (publisher->phase == PUBLISHER_FLOW && publisher->present > 0)
         publisher->expected = publisher->present;
     return NULL;
+}
+
+/* The census that says whom it reached must begin after Redis took it. */
+static void note_ask(struct publisher *publisher, struct list_link *sent)
+{
+    const struct outbox_message *message = LIST_ENTRY(sent, struct outbox_message, link);
+    if (message->ask == 0)
+        return;
+    publisher->taken_ask = message->ask;
+    publisher->next_ask_ms = 0;
 }
 
 /* `sent` is the message that is longest in flight: the one that Redis answers next. */
@@ -74,6 +94,7 @@ static const char *on_published(struct publisher *publisher, const struct redisR
         publisher->refused++;
     } else if (reply->type == REDIS_REPLY_INTEGER) {
         atomic_fetch_add_explicit(&publisher->published_total, 1, memory_order_relaxed);
+        note_ask(publisher, sent);
     } else {
         return "PUBLISH has no such answer";
     }
@@ -158,13 +179,15 @@ static void send_waiting(struct publisher *publisher)
 
 static void ask_census(struct publisher *publisher, uint64_t now_ms)
 {
-    redis_link_append_head(&publisher->link, 3);
+    redis_link_append_head(&publisher->link, 4);
     redis_link_append_str(&publisher->link, "PUBSUB");
     redis_link_append_str(&publisher->link, "NUMSUB");
     redis_link_append_str(&publisher->link, CHANNEL_GLOBAL);
+    redis_link_append_str(&publisher->link, CHANNEL_CONTROL);
     redis_link_ask(&publisher->link, 1);
     publisher->asking = true;
     publisher->asked_behind = publisher->in_flight_count;
+    publisher->asking_ask = publisher->taken_ask;
     publisher->next_ask_ms = now_ms + (publisher->phase == PUBLISHER_HOLD ? PUBLISHER_REJOIN_POLL_MS
                                                                           : PUBLISHER_CENSUS_MS);
 }

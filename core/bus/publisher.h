@@ -41,18 +41,26 @@ struct publisher {
     struct redis_link link;
     struct outbox *outbox;
     struct slice prefix; /* what stands for the opening brace of a payload */
+    void *arg;
+    /* Redis took the message that asked (its `ask`, and all lower ones), and so many pods listen to
+     * each other. NULL: nobody wants to know. */
+    void (*on_reached)(void *arg, uint64_t ask, long long pods);
     enum publisher_phase phase;
     struct list in_flight; /* sent, no answer yet; oldest first */
     size_t in_flight_count;
     struct list settled; /* answered in this turn */
     size_t refused;      /* of these, refused for good */
 
-    /* The census: how many subscribers realtime:global has. 0 is "not known". */
+    /* The census: how many subscribers realtime:global and realtime:control have. 0 is "not known".
+     * What PUBLISH returns counts whoever looks on by a pattern, too. */
     bool asking;          /* PUBSUB NUMSUB is on its way */
     size_t asked_behind;  /* answers to messages that come before its answer */
     uint64_t next_ask_ms; /* when to ask again */
     long long present;    /* on this connection */
     long long expected;   /* before the loss */
+    uint64_t taken_ask;   /* the last `ask` among messages that Redis took */
+    uint64_t asking_ask;  /* what that was when the census was asked for */
+    uint64_t told_ask;    /* up to which on_reached was called */
 
     uint64_t lost_ms;        /* 0: never had a connection */
     bool was_tried;          /* an attempt failed since the start */

@@ -68,6 +68,23 @@ static void take_payload(struct subscriber *subscriber, struct slice room, struc
     }
 }
 
+/* Only pods say something here, and what is repeated is harmless: it is the same once more. */
+static void take_control(struct subscriber *subscriber, char *bytes, size_t len)
+{
+    struct slice payload = slice_of(bytes, len);
+    if (pod_prefix_is_own(payload, subscriber->opts.own_mark))
+        return;
+    struct pod_prefix prefix = pod_prefix_read(payload);
+    if (prefix.origin != POD_ORIGIN_OTHER || len > subscriber->opts.control_max ||
+        !utf8_is_valid(bytes, len)) {
+        drop_invalid(subscriber, SLICE_NONE, "no pod says that to pods");
+        return;
+    }
+    bytes[prefix.len - 1] = '{';
+    payload = slice_skip(payload, prefix.len - 1);
+    subscriber->opts.on_control(subscriber->opts.arg, prefix.pod, payload);
+}
+
 static const char *on_message(struct subscriber *subscriber, const struct redisReply *reply)
 {
     const struct redisReply *payload = reply->element[2];
@@ -75,7 +92,9 @@ static const char *on_message(struct subscriber *subscriber, const struct redisR
     struct slice room = SLICE_NONE;
     if (payload->type != REDIS_REPLY_STRING)
         return "a message is no string";
-    if (slice_equals_str(channel, CHANNEL_GLOBAL) || channel_find_room(channel, &room))
+    if (slice_starts_with(channel, slice_str(CHANNEL_CONTROL)))
+        take_control(subscriber, payload->str, payload->len);
+    else if (slice_equals_str(channel, CHANNEL_GLOBAL) || channel_find_room(channel, &room))
         take_payload(subscriber, room, channel, payload->str, payload->len);
     return NULL;
 }
@@ -183,10 +202,13 @@ static void send_batch(struct subscriber *subscriber)
 
 static void subscribe_global(struct subscriber *subscriber)
 {
-    redis_link_append_head(&subscriber->link, 2);
+    struct slice own[] = {slice_str(CHANNEL_CONTROL ":"), subscriber->opts.pod};
+    redis_link_append_head(&subscriber->link, 4);
     redis_link_append_str(&subscriber->link, "SUBSCRIBE");
+    redis_link_append_str(&subscriber->link, CHANNEL_CONTROL);
+    redis_link_append_word(&subscriber->link, own, 2);
     redis_link_append_str(&subscriber->link, CHANNEL_GLOBAL);
-    redis_link_ask(&subscriber->link, 1);
+    redis_link_ask(&subscriber->link, 3);
     subscriber->global_asked = true;
 }
 

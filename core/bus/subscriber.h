@@ -4,7 +4,8 @@
  * The subscribed connection: keeps Redis' idea of what this pod wants in step with the interest,
  * and turns what comes into messages.
  *
- * On every new connection the rooms come first and realtime:global last. Redis answers in order, so
+ * On every new connection the rooms come first, then what the pods say to each other, and
+ * realtime:global last. Redis answers in order, so
  * when the latter is confirmed, all the rooms are; and whoever counts its subscribers counts pods
  * that have all their rooms.
  *
@@ -24,10 +25,13 @@
 
 struct subscriber_opts {
     struct slice own_mark; /* `{"pod":"<own id>"`; good as long as the subscriber */
+    struct slice pod;      /* the own id; good as long as the subscriber */
     size_t payload_max;    /* bytes */
+    size_t control_max;    /* bytes of what a pod says */
     void *arg;
     void (*on_message)(void *arg, struct slice room, struct slice payload, bool trusted);
     void (*on_subscribed)(void *arg, struct slice room);
+    void (*on_control)(void *arg, struct slice pod, struct slice payload);
 };
 
 struct subscriber {

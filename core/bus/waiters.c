@@ -23,7 +23,7 @@ static void pick_ready(struct list *from, const struct interest *interest, struc
 {
     for (struct list_link *at = from->head.next, *next; at != &from->head; at = next) {
         next = at->next;
-        if (!interest_is_awaited(interest, waiter_of(at)->room))
+        if (waiter_of(at)->room.ptr != NULL && !interest_is_awaited(interest, waiter_of(at)->room))
             list_move_back(ready, at);
     }
 }

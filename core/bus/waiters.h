@@ -1,8 +1,8 @@
 #pragma once
 
 /*
- * Who waits for a room's subscription (bus_await), in the order of the deadlines: all wait equally
- * long, so the order of arrival is that.
+ * Who waits for a room's subscription, or for bus_let_go, in the order of the deadlines: all wait
+ * equally long, so the order of arrival is that.
  *
  * Threads: the bus thread.
  * Owns: nothing; a waiter is its caller's again once done is called.

@@ -208,6 +208,20 @@ void client_end(struct client *client, unsigned code, const char *reason)
         list_move_back(&client->shard->leave, &client->leave);
 }
 
+void client_end_saying(struct client *client, unsigned code, struct slice reason)
+{
+    if (client->close_reason != NULL)
+        return;
+    client->said = mem_try_alloc(reason.len + 1);
+    if (client->said == NULL) {
+        client_end(client, code, "");
+        return;
+    }
+    memcpy(client->said, reason.ptr, reason.len);
+    client->said[reason.len] = '\0';
+    client_end(client, code, client->said);
+}
+
 void client_drop(struct client *client)
 {
     /* Whoever admitted it still holds the pointer: it ends when its socket comes or is given up. */
@@ -269,6 +283,7 @@ static void free_client(struct client *client)
     outq_fini(&client->outq);
     room_release(client->home);
     hub_client_freed(shard->hub);
+    mem_free(client->said);
     mem_free(client);
 }
 

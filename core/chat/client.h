@@ -74,7 +74,8 @@ struct client {
     struct outq outq;
     uint64_t heard_ms;        /* when bytes last came; when the close began, from then on */
     uint64_t midway_since_ms; /* when the unfinished message began */
-    const char *close_reason; /* a constant */
+    const char *close_reason; /* a constant, or `said` */
+    char *said;               /* the reason that somebody outside gave; NULL: none */
     uint64_t pressed_ms;      /* since when its socket is full */
     uint64_t pace_us;         /* until when its messages so far fill its share of a pressed room */
     uint32_t turn;            /* of the shard, when it was last counted in a dirty part */
@@ -203,6 +204,8 @@ void client_ping(struct client *client);
 
 /* Leaves at the end of the turn with this code; for use while arrays are walked. */
 void client_end(struct client *client, unsigned code, const char *reason);
+/* The same with a reason that somebody outside gave, UTF-8 of at most WS_CLOSE_REASON_MAX bytes. */
+void client_end_saying(struct client *client, unsigned code, struct slice reason);
 /* Leaves at the end of the turn without a word. */
 void client_drop(struct client *client);
 

@@ -162,6 +162,11 @@ const struct hub_opts *hub_opts(const struct hub *hub)
     return &hub->opts;
 }
 
+struct shard *hub_shard(struct hub *hub, unsigned i)
+{
+    return hub->shards[i];
+}
+
 bool hub_is_draining(const struct hub *hub)
 {
     return atomic_load_explicit(&hub->draining, memory_order_relaxed);
@@ -433,58 +438,81 @@ size_t hub_count_members(struct hub *hub, struct slice name)
     return count;
 }
 
-/* A heap with the smallest of the kept rooms on top. */
-static void sift_down(struct room **heap, size_t count, size_t i)
+/* Which rooms a list is of, and which of them are kept when there are too many. */
+struct pick {
+    struct slice prefix; /* of their names */
+    struct slice after;  /* their names come behind this one; ptr NULL: all do */
+    /* Whether `a` goes rather than `b`. */
+    bool (*goes_first)(const struct room *a, const struct room *b);
+};
+
+static int compare_names(struct slice a, struct slice b)
+{
+    int order = memcmp(a.ptr, b.ptr, a.len < b.len ? a.len : b.len);
+    if (order != 0 || a.len == b.len)
+        return order;
+    return a.len < b.len ? -1 : 1;
+}
+
+static bool is_smaller(const struct room *a, const struct room *b)
+{
+    return a->total < b->total;
+}
+
+static bool is_behind(const struct room *a, const struct room *b)
+{
+    return compare_names(a->name, b->name) > 0;
+}
+
+static bool is_wanted(const struct pick *pick, const struct room *room)
+{
+    return !room->hidden && slice_starts_with(room->name, pick->prefix) &&
+           (pick->after.ptr == NULL || compare_names(room->name, pick->after) > 0);
+}
+
+/* A heap with the one of the kept rooms on top that goes first. */
+static void sift_down(const struct pick *pick, struct room **heap, size_t count, size_t i)
 {
     for (;;) {
-        size_t least = i, left = 2 * i + 1;
+        size_t first = i, left = 2 * i + 1;
         for (size_t child = left; child <= left + 1 && child < count; child++)
-            if (heap[child]->total < heap[least]->total)
-                least = child;
-        if (least == i)
+            if (pick->goes_first(heap[child], heap[first]))
+                first = child;
+        if (first == i)
             return;
         struct room *swap = heap[i];
-        heap[i] = heap[least];
-        heap[least] = swap;
-        i = least;
+        heap[i] = heap[first];
+        heap[first] = swap;
+        i = first;
     }
 }
 
-static size_t pick_largest_locked(struct hub *hub, struct room **heap, size_t max)
+static size_t pick_locked(struct hub *hub, const struct pick *pick, struct room **heap, size_t max)
     REQUIRES(hub->lock)
 {
     size_t count = 0, at = 0;
     for (struct room *room; (room = map_next(&hub->rooms, &at)) != NULL;) {
-        if (room->hidden)
+        if (!is_wanted(pick, room))
             continue;
         if (count < max) {
             heap[count++] = room;
             if (count == max)
                 for (size_t i = max / 2 + 1; i-- > 0;)
-                    sift_down(heap, count, i);
-        } else if (max != 0 && room->total > heap[0]->total) {
+                    sift_down(pick, heap, count, i);
+        } else if (max != 0 && pick->goes_first(heap[0], room)) {
             heap[0] = room;
-            sift_down(heap, count, 0);
+            sift_down(pick, heap, count, 0);
         }
     }
     return count;
 }
 
-static int compare_counts(const void *a, const void *b)
-{
-    const struct hub_room_count *x = a, *y = b;
-    if (x->members != y->members)
-        return x->members < y->members ? 1 : -1;
-    size_t shorter = x->name_len < y->name_len ? x->name_len : y->name_len;
-    int order = memcmp(x->name, y->name, shorter);
-    return order != 0 ? order : (int)x->name_len - (int)y->name_len;
-}
-
-size_t hub_list_rooms(struct hub *hub, struct hub_room_count *out, size_t max, size_t *total)
+static size_t list_rooms(struct hub *hub, const struct pick *pick, struct hub_room_count *out,
+                         size_t max, size_t *total)
 {
     struct room **heap = mem_resize(NULL, max, sizeof(struct room *));
     lock_acquire(&hub->lock);
-    size_t count = pick_largest_locked(hub, heap, max);
+    size_t count = pick_locked(hub, pick, heap, max);
     for (size_t i = 0; i < count; i++) {
         out[i].members = heap[i]->total;
         out[i].name_len = (uint32_t)heap[i]->name.len;
@@ -493,7 +521,38 @@ size_t hub_list_rooms(struct hub *hub, struct hub_room_count *out, size_t max, s
     *total = hub->rooms.count - hub->hidden;
     lock_release(&hub->lock);
     mem_free(heap);
+    return count;
+}
+
+int hub_compare_names(const void *a, const void *b)
+{
+    const struct hub_room_count *x = a, *y = b;
+    return compare_names(slice_of(x->name, x->name_len), slice_of(y->name, y->name_len));
+}
+
+static int compare_counts(const void *a, const void *b)
+{
+    const struct hub_room_count *x = a, *y = b;
+    if (x->members != y->members)
+        return x->members < y->members ? 1 : -1;
+    return hub_compare_names(a, b);
+}
+
+size_t hub_list_rooms(struct hub *hub, struct hub_room_count *out, size_t max, size_t *total)
+{
+    const struct pick largest = {.prefix = slice_str(""), .goes_first = is_smaller};
+    size_t count = list_rooms(hub, &largest, out, max, total);
     qsort(out, count, sizeof *out, compare_counts);
+    return count;
+}
+
+size_t hub_list_rooms_by_name(struct hub *hub, struct slice prefix, struct slice after,
+                              struct hub_room_count *out, size_t max)
+{
+    const struct pick next = {.prefix = prefix, .after = after, .goes_first = is_behind};
+    size_t total = 0;
+    size_t count = list_rooms(hub, &next, out, max, &total);
+    qsort(out, count, sizeof *out, hub_compare_names);
     return count;
 }
 

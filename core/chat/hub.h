@@ -27,6 +27,7 @@ struct client;
 struct compressor;
 struct hub;
 struct message;
+struct shard;
 
 struct hub_opts {
     unsigned loops;
@@ -119,6 +120,15 @@ struct hub_room_count {
  * the number of all rooms. */
 size_t hub_list_rooms(struct hub *hub, struct hub_room_count *out, size_t max, size_t *total);
 
+/* The first rooms in the order of their names (hub_compare_names) that begin with `prefix` and come
+ * behind `after` (ptr NULL: from the first one on); returns how many of at most `max` were
+ * written. */
+size_t hub_list_rooms_by_name(struct hub *hub, struct slice prefix, struct slice after,
+                              struct hub_room_count *out, size_t max);
+
+/* The order of names, byte by byte, for qsort over struct hub_room_count. */
+int hub_compare_names(const void *a, const void *b);
+
 struct hub_stats {
     size_t connections; /* clients that have not begun to leave */
     size_t slots;       /* those that are leaving included */
@@ -134,6 +144,9 @@ void hub_get_stats(struct hub *hub, struct hub_stats *out);
 /* Counts a member in, for a client of this loop; the array comes next. ERR_NOMEM. */
 MUST_USE enum err hub_enter(struct hub *hub, struct slice name, unsigned loop, bool deflate,
                             struct membership *membership);
+
+/* One of opts.loops. */
+struct shard *hub_shard(struct hub *hub, unsigned i);
 
 bool hub_is_draining(const struct hub *hub);
 /* Takes the membership's count of its room on this loop back. The member's array has let go. */

@@ -18,7 +18,7 @@
 #include "core/base/slice.h"
 
 enum {
-    JSON_NAME_MAX = 64, /* bytes; members with a longer name are checked, and not told */
+    JSON_NAME_MAX = 128, /* bytes; members with a longer name are checked, and not told */
 };
 
 enum json_kind {

@@ -22,10 +22,13 @@ const CONTRACT_PATHS = [
     '/ws/{room}',
 ];
 const API_ROUTES = [
+    'DELETE /api/chat-api/rooms/{room}',
+    'GET /api/chat-api/rooms',
     'POST /api/chat-api/batch',
     'POST /api/chat-api/messages',
     'POST /api/chat-api/rooms/{room}/activity',
     'POST /api/chat-api/rooms/{room}/messages',
+    'POST /api/chat-api/users/{user}/disconnect',
 ];
 const OPERATIONS = ['get', 'put', 'post', 'delete', 'options', 'patch', 'trace'];
 
