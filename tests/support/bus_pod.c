@@ -64,6 +64,21 @@ static void on_subscribed(void *arg, struct slice room)
     pthread_mutex_unlock(&pod->mutex);
 }
 
+static void on_control(void *arg, struct slice from, struct slice payload)
+{
+    on_message(arg, from, payload, true);
+}
+
+static void on_reached(void *arg, uint64_t ask, size_t pods)
+{
+    struct bus_pod *pod = arg;
+    pthread_mutex_lock(&pod->mutex);
+    pod->reached = ask;
+    pod->reached_pods = pods;
+    pthread_cond_broadcast(&pod->changed);
+    pthread_mutex_unlock(&pod->mutex);
+}
+
 static void take_interest(void *arg, void (*each)(struct bus *bus, struct slice room, bool wanted),
                           struct bus *bus)
 {
@@ -104,6 +119,8 @@ void bus_pod_start(struct bus_pod *pod, const char *id, struct redis_url url, si
         .on_message = on_message,
         .take_interest = take_interest,
         .on_subscribed = on_subscribed,
+        .on_control = on_control,
+        .on_reached = on_reached,
     };
     pod->bus = bus_create(&opts);
     enum err err = bus_start(pod->bus);
@@ -141,6 +158,16 @@ void bus_pod_say(struct bus_pod *pod, const char *room, unsigned number)
     struct blob *blob = blob_try_create((size_t)len);
     memcpy(blob->bytes, text, (size_t)len);
     bus_publish(pod->bus, slice_str(room), blob, 2);
+    blob_release(blob);
+}
+
+void bus_pod_tell(struct bus_pod *pod, const char *to, unsigned number, uint64_t ask)
+{
+    char text[32];
+    int len = snprintf(text, sizeof text, "{\"n\":%u}", number);
+    struct blob *blob = blob_try_create((size_t)len);
+    memcpy(blob->bytes, text, (size_t)len);
+    bus_tell(pod->bus, slice_str(to), blob, ask);
     blob_release(blob);
 }
 
@@ -283,4 +310,23 @@ void bus_pod_forget(struct bus_pod *pod)
     }
     pod->count = 0;
     pthread_mutex_unlock(&pod->mutex);
+}
+
+static bool has_reached(void *arg)
+{
+    struct bus_pod *pod = arg;
+    pthread_mutex_lock(&pod->mutex);
+    bool has = pod->reached != 0;
+    pthread_mutex_unlock(&pod->mutex);
+    return has;
+}
+
+size_t bus_pod_await_reached(struct bus_pod *pod, uint64_t ask)
+{
+    bool came = bus_pod_await(pod, has_reached, pod);
+    pthread_mutex_lock(&pod->mutex);
+    size_t pods = came && pod->reached == ask ? pod->reached_pods : 0;
+    pod->reached = 0;
+    pthread_mutex_unlock(&pod->mutex);
+    return pods;
 }

@@ -31,6 +31,8 @@ struct bus_pod {
     size_t count;         /* of messages */
     size_t subscribed;    /* calls of on_subscribed */
     size_t looked;        /* calls of take_interest */
+    uint64_t reached;     /* what on_reached said last */
+    size_t reached_pods;
     struct list interest; /* not taken yet */
 };
 
@@ -56,6 +58,10 @@ void bus_pod_say(struct bus_pod *pod, const char *room, unsigned number);
 void bus_pod_settle(struct bus_pod *pod);
 /* Skips so much time for all pods, and settles this one: the others may still be asleep. */
 void bus_pod_skip(struct bus_pod *pod, uint64_t ms);
+/* Tells {"n":<number>} to a pod, NULL: to all. What comes so has the telling pod as its room. */
+void bus_pod_tell(struct bus_pod *pod, const char *to, unsigned number, uint64_t ask);
+/* What on_reached said of this number; 0: nothing in time. */
+size_t bus_pod_await_reached(struct bus_pod *pod, uint64_t ask);
 
 /* All of these wait BUS_POD_WAIT_MS at most. */
 bool bus_pod_await(struct bus_pod *pod, bool (*is_so)(void *arg), void *arg);

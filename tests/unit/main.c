@@ -42,6 +42,7 @@
     SUITE("core/chat/client_rooms", client_rooms_tests)                                            \
     SUITE("core/chat/counters", counters_tests)                                                    \
     SUITE("core/chat/envelope", envelope_tests)                                                    \
+    SUITE("core/chat/eviction", eviction_tests)                                                    \
     SUITE("core/chat/fields", fields_tests)                                                        \
     SUITE("core/chat/hub", hub_tests)                                                              \
     SUITE("core/chat/json_read", json_read_tests)                                                  \
@@ -52,6 +53,7 @@
     SUITE("core/bus/backoff", backoff_tests)                                                       \
     SUITE("core/bus/bus", bus_tests)                                                               \
     SUITE("core/bus/bus_away", bus_away_tests)                                                     \
+    SUITE("core/bus/channel", channel_tests)                                                       \
     SUITE("core/bus/interest", interest_tests)                                                     \
     SUITE("core/bus/outbox", outbox_tests)                                                         \
     SUITE("core/bus/pod_prefix", pod_prefix_tests)                                                 \
@@ -62,6 +64,7 @@
     SUITE("handlers/origin", origin_tests)                                                         \
     SUITE("handlers/replay", replay_tests)                                                         \
     SUITE("handlers/request", request_tests)                                                       \
+    SUITE("handlers/room_list", room_list_tests)                                                   \
     SUITE("handlers/routes", routes_tests)                                                         \
     SUITE("handlers/targets", targets_tests)                                                       \
     SUITE("app/config", config_tests)                                                              \

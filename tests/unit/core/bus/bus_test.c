@@ -276,6 +276,73 @@ static void waiter_is_let_go_when_the_room_stands(void)
     stop_two(&a, &b);
 }
 
+static void pods_tell_all_or_one(void)
+{
+    struct bus_pod a, b, c;
+    start_two(&a, &b);
+    bus_pod_start(&c, "pod-c", redis_server_url(&server), 10000);
+    CU_ASSERT_TRUE(bus_pod_await_connected(&c, true));
+    bus_pod_tell(&a, NULL, 0, 7);
+    bus_pod_tell(&a, "pod-b", 1, 0);
+    bus_pod_tell(&a, "pod-c", 1, 0);
+    bus_pod_tell(&a, "pod-d", 9, 0);
+    bus_pod_tell(&a, NULL, 2, 0);
+    CU_ASSERT_TRUE(bus_pod_await_messages(&b, 3));
+    CU_ASSERT_TRUE(bus_pod_await_messages(&c, 3));
+    CU_ASSERT_EQUAL(bus_pod_await_reached(&a, 7), 3);
+    CU_ASSERT_STRING_EQUAL(bus_pod_first(&b)->room, "pod-a");
+    CU_ASSERT_TRUE(bus_pod_took_sequence(&b, 0, 3));
+    CU_ASSERT_TRUE(bus_pod_took_sequence(&c, 0, 3));
+    bus_pod_stop(&c, 1000);
+    bus_pod_tell(&a, NULL, 3, 8);
+    CU_ASSERT_EQUAL(bus_pod_await_reached(&a, 8), 2);
+    CU_ASSERT_TRUE(bus_pod_await_messages(&b, 1));
+    bus_pod_forget(&b);
+    /* Nothing came to the one that told. */
+    bus_pod_tell(&b, "pod-a", 0, 0);
+    CU_ASSERT_TRUE(bus_pod_await_messages(&a, 1));
+    CU_ASSERT_TRUE(bus_pod_took_sequence(&a, 0, 1));
+    stop_two(&a, &b);
+}
+
+static void only_pods_tell(void)
+{
+    static const char *const payloads[] = {
+        "", "x", "{}", "{\"n\":9}", "{\"pod\":\"x\",\"n\":\xFF}", "{\"pod\":\"pod-b\",\"n\":9}"};
+    struct bus_pod a, b;
+    struct bus_stats stats;
+    start_two(&a, &b);
+    for (size_t i = 0; i < sizeof payloads / sizeof *payloads; i++)
+        CU_ASSERT_EQUAL(publish("realtime:control:pod-b", payloads[i], strlen(payloads[i])), 1);
+    bus_pod_tell(&a, "pod-b", 0, 0);
+    CU_ASSERT_TRUE(bus_pod_await_messages(&b, 1));
+    CU_ASSERT_TRUE(bus_pod_took_sequence(&b, 0, 1));
+    bus_get_stats(b.bus, &stats);
+    CU_ASSERT_EQUAL(stats.invalid_total, sizeof payloads / sizeof *payloads - 1);
+    stop_two(&a, &b);
+}
+
+/* Nothing but bus_let_go, or the time, ends such a wait. */
+static void waiter_without_a_room_waits(void)
+{
+    struct bus_pod a, b;
+    start_two(&a, &b);
+    bus_pod_freeze();
+    struct flag_waiter waiter = {.waiter = {.done = set_done, .room = SLICE_NONE}};
+    bus_await(a.bus, &waiter.waiter);
+    bus_pod_want(&a, "lobby", true);
+    CU_ASSERT_TRUE(bus_pod_await_subscribed(&a, 1));
+    bus_pod_skip(&a, BUS_AWAIT_MS - 1);
+    CU_ASSERT_FALSE(is_done(&waiter));
+    bus_pod_skip(&a, 1);
+    CU_ASSERT_TRUE(bus_pod_await(&a, is_done, &waiter));
+    waiter = (struct flag_waiter){.waiter = {.done = set_done, .room = SLICE_NONE}};
+    bus_await(a.bus, &waiter.waiter);
+    bus_release_waiters(a.bus);
+    CU_ASSERT_TRUE(bus_pod_await(&a, is_done, &waiter));
+    stop_two(&a, &b);
+}
+
 CU_TestInfo bus_tests[] = {
     {"two_pods_hear_each_other_and_not_themselves", two_pods_hear_each_other_and_not_themselves},
     {"keeps_the_order_of_many", keeps_the_order_of_many},
@@ -288,5 +355,8 @@ CU_TestInfo bus_tests[] = {
     {"connects_through_a_unix_socket_and_by_name", connects_through_a_unix_socket_and_by_name},
     {"flushes_before_it_stops", flushes_before_it_stops},
     {"waiter_is_let_go_when_the_room_stands", waiter_is_let_go_when_the_room_stands},
+    {"pods_tell_all_or_one", pods_tell_all_or_one},
+    {"only_pods_tell", only_pods_tell},
+    {"waiter_without_a_room_waits", waiter_without_a_room_waits},
     CU_TEST_INFO_NULL,
 };

@@ -700,6 +700,49 @@ static void a_hub_that_never_ran_can_be_destroyed(void)
     hub_destroy(NULL);
 }
 
+static void expect_names(struct chat *chat, const char *prefix, const char *after, size_t max,
+                         const char *names)
+{
+    struct hub_room_count rooms[8];
+    char seen[64] = "";
+    struct slice behind = after != NULL ? slice_str(after) : SLICE_NONE;
+    size_t count = hub_list_rooms_by_name(chat->hub, slice_str(prefix), behind, rooms, max);
+    for (size_t i = 0; i < count; i++) {
+        size_t len = strlen(seen);
+        (void)snprintf(seen + len, sizeof seen - len, "%.*s=%u ", (int)rooms[i].name_len,
+                       rooms[i].name, rooms[i].members);
+    }
+    if (strcmp(seen, names) != 0)
+        CU_FAIL(names);
+}
+
+static void rooms_are_listed_by_name(void)
+{
+    static const char *const names[] = {"b", "ab", "a", "ab", "abc", "B"};
+    enum { COUNT = sizeof names / sizeof *names };
+    struct chat chat;
+    struct hub_opts opts = chat_opts(1);
+    struct peer peers[COUNT];
+    chat_start(&chat, &opts);
+    for (size_t i = 0; i < COUNT; i++)
+        CU_ASSERT_EQUAL(peer_admit(&chat, &peers[i], names[i]), ERR_OK);
+    expect_names(&chat, "", NULL, 8, "B=1 a=1 ab=2 abc=1 b=1 ");
+    expect_names(&chat, "", NULL, 5, "B=1 a=1 ab=2 abc=1 b=1 ");
+    expect_names(&chat, "", NULL, 4, "B=1 a=1 ab=2 abc=1 ");
+    expect_names(&chat, "", NULL, 1, "B=1 ");
+    expect_names(&chat, "", NULL, 0, "");
+    expect_names(&chat, "", "B", 2, "a=1 ab=2 ");
+    expect_names(&chat, "", "aa", 2, "ab=2 abc=1 ");
+    expect_names(&chat, "", "b", 8, "");
+    expect_names(&chat, "a", NULL, 8, "a=1 ab=2 abc=1 ");
+    expect_names(&chat, "ab", "ab", 8, "abc=1 ");
+    expect_names(&chat, "x", NULL, 8, "");
+    for (size_t i = 0; i < COUNT; i++)
+        client_abandon(peers[i].client);
+    CU_ASSERT_TRUE(chat_await_empty(&chat));
+    chat_stop(&chat);
+}
+
 CU_TestInfo hub_tests[] = {
     {"takes_max_clients_and_not_one_more", takes_max_clients_and_not_one_more},
     {"a_client_that_is_closing_keeps_its_place", a_client_that_is_closing_keeps_its_place},
@@ -723,6 +766,7 @@ CU_TestInfo hub_tests[] = {
     {"changes_that_cancel_out_are_not_told", changes_that_cancel_out_are_not_told},
     {"a_subscription_is_remembered_by_the_room", a_subscription_is_remembered_by_the_room},
     {"the_largest_rooms_are_listed", the_largest_rooms_are_listed},
+    {"rooms_are_listed_by_name", rooms_are_listed_by_name},
     {"what_happens_is_counted", what_happens_is_counted},
     {"a_drain_delivers_closes_with_1001_and_waits", a_drain_delivers_closes_with_1001_and_waits},
     {"a_stop_drops_who_is_left", a_stop_drops_who_is_left},
