@@ -1,11 +1,11 @@
 /*
- * The bus thread: one epoll set with both connections and an eventfd, one turn for whatever woke
+ * The bus thread: one epoll set with the connections and an eventfd, one turn for whatever woke
  * it. A turn takes what other threads asked for, lets the connections do what is due, and writes
  * once at its end, so that a burst of publishes leaves in few writes.
  *
- * Other threads reach in at four places only: the outbox (its own lock), the requests (bus->lock),
- * atomic counters, and the eventfd, which is written when nobody has written it since the thread
- * last looked.
+ * Other threads reach in at five places only: the outbox and the commands (their own locks), the
+ * requests (bus->lock), atomic counters, and the eventfd, which is written when nobody has written
+ * it since the thread last looked.
  */
 #include "core/bus/bus.h"
 
@@ -26,6 +26,7 @@
 #include "core/base/log.h"
 #include "core/base/mem.h"
 #include "core/bus/channel.h"
+#include "core/bus/commander.h"
 #include "core/bus/log_pause.h"
 #include "core/bus/outbox.h"
 #include "core/bus/publisher.h"
@@ -63,6 +64,7 @@ struct bus {
     pthread_t thread;
     struct publisher publisher;
     struct subscriber subscriber;
+    struct commander commander; /* any thread may give */
     struct waiters waiters;
     bool is_ending; /* `stopping`, as the thread saw it */
     uint64_t end_ms;
@@ -111,6 +113,12 @@ static void on_reached(void *arg, uint64_t ask, long long pods)
         bus->opts.on_reached(bus->opts.arg, ask, pods > 0 ? (size_t)pods : 0);
 }
 
+static void on_commands(void *arg, bool taken)
+{
+    struct bus *bus = arg;
+    bus->opts.on_commands(bus->opts.arg, taken);
+}
+
 static void create_links(struct bus *bus)
 {
     struct slice prefix = slice_str(bus->prefix);
@@ -130,10 +138,13 @@ static void create_links(struct bus *bus)
         .on_subscribed = on_subscribed,
         .on_control = on_control,
     };
+    struct commander_opts commander = {
+        .max_bytes = COMMANDER_BYTES_MAX, .arg = bus, .on_commands = on_commands};
     publisher_init(&bus->publisher, &link, &bus->outbox, prefix);
     bus->publisher.arg = bus;
     bus->publisher.on_reached = on_reached;
     subscriber_init(&bus->subscriber, &link, &subscriber);
+    commander_init(&bus->commander, &link, &commander);
 }
 
 struct bus *bus_create(const struct bus_opts *opts)
@@ -162,6 +173,7 @@ void bus_destroy(struct bus *bus)
 {
     if (bus == NULL)
         return;
+    commander_fini(&bus->commander);
     subscriber_fini(&bus->subscriber);
     publisher_fini(&bus->publisher);
     outbox_fini(&bus->outbox);
@@ -246,6 +258,21 @@ static void serve_waiters(struct bus *bus, struct list *arrived, bool released, 
     bus->subscriber.confirmed_any = false;
 }
 
+static bool has_commands(const struct bus *bus)
+{
+    return bus->opts.on_commands != NULL;
+}
+
+static void turn_commander(struct bus *bus, uint64_t now_ms)
+{
+    if (!has_commands(bus))
+        return;
+    redis_link_tick(&bus->commander.link, now_ms);
+    commander_turn(&bus->commander,
+                   bus->publisher.phase == PUBLISHER_FLOW && subscriber_is_ready(&bus->subscriber));
+    redis_link_flush(&bus->commander.link);
+}
+
 static void take_turn(struct bus *bus)
 {
     uint64_t now_ms = bus->opts.clock_ms();
@@ -259,6 +286,7 @@ static void take_turn(struct bus *bus)
     publisher_turn(&bus->publisher, now_ms, subscriber_is_ready(&bus->subscriber), bus->is_ending);
     redis_link_flush(&bus->subscriber.link);
     redis_link_flush(&bus->publisher.link);
+    turn_commander(bus, now_ms);
     update_connected(bus, now_ms);
     serve_waiters(bus, &arrived, released, now_ms);
 }
@@ -267,9 +295,10 @@ static void take_turn(struct bus *bus)
  * than was asked. */
 static bool has_ended(struct bus *bus)
 {
-    return bus->is_ending &&
-           (bus->publisher.phase == PUBLISHER_DOWN ||
-            outbox_get_counts(&bus->outbox).messages == 0 || bus->opts.clock_ms() >= bus->end_ms);
+    bool all_sent = outbox_get_counts(&bus->outbox).messages == 0 &&
+                    (!has_commands(bus) || commander_is_idle(&bus->commander));
+    return bus->is_ending && (bus->publisher.phase == PUBLISHER_DOWN || all_sent ||
+                              bus->opts.clock_ms() >= bus->end_ms);
 }
 
 static int get_wait_ms(const struct bus *bus)
@@ -281,6 +310,8 @@ static int get_wait_ms(const struct bus *bus)
         next_ms = subscriber_ms;
     if (waiters_next_ms(&bus->waiters) < next_ms)
         next_ms = waiters_next_ms(&bus->waiters);
+    if (has_commands(bus) && redis_link_next_ms(&bus->commander.link) < next_ms)
+        next_ms = redis_link_next_ms(&bus->commander.link);
     if (bus->is_ending && bus->end_ms < next_ms)
         next_ms = bus->end_ms;
     if (next_ms <= now_ms)
@@ -319,6 +350,8 @@ static void *run(void *arg)
         wait_for_events(bus);
     redis_link_quit(&bus->subscriber.link);
     redis_link_quit(&bus->publisher.link);
+    redis_link_quit(&bus->commander.link);
+    commander_stop(&bus->commander);
     outbox_set_flowing(&bus->outbox, false);
     atomic_store(&bus->connected, false);
     close_requests(bus);
@@ -346,8 +379,11 @@ enum err bus_start(struct bus *bus)
     lock_acquire(&bus->lock);
     bus->running = true;
     lock_release(&bus->lock);
+    if (has_commands(bus))
+        commander_start(&bus->commander);
     if (start_thread(bus))
         return ERR_OK;
+    commander_stop(&bus->commander);
     close_requests(bus);
     return ERR_SYSTEM;
 }
@@ -374,6 +410,34 @@ void bus_tell(struct bus *bus, struct slice pod, struct blob *payload, uint64_t 
 {
     char name[CHANNEL_POD_MAX];
     send(bus, channel_name_pod(pod, name), payload, 0, ask);
+}
+
+void bus_command(struct bus *bus, const struct slice *words, size_t count, bus_done *done,
+                 void *arg)
+{
+    struct slice(*pieces)[2] = mem_zalloc(count * sizeof *pieces);
+    const struct slice **each = mem_zalloc(count * sizeof *each);
+    for (size_t i = 0; i < count; i++) {
+        pieces[i][0] = words[i];
+        each[i] = pieces[i];
+    }
+    bool must_wake = commander_give(&bus->commander, each, count, done, arg);
+    mem_free(each);
+    mem_free(pieces);
+    if (must_wake)
+        wake(bus);
+}
+
+void bus_signal(struct bus *bus, struct slice room, struct slice json)
+{
+    struct slice command[] = {slice_str("PUBLISH"), SLICE_NONE};
+    struct slice channel[3] = {SLICE_NONE};
+    struct slice payload[] = {slice_str(bus->prefix), slice_skip(json, 1), SLICE_NONE};
+    const struct slice *words[] = {command, channel, payload};
+    assert(json.len > 2 && json.ptr[0] == '{');
+    channel_of_room(room, channel);
+    if (commander_give(&bus->commander, words, 3, NULL, NULL))
+        wake(bus);
 }
 
 void bus_interest_changed(struct bus *bus)

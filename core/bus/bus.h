@@ -5,12 +5,13 @@
  * members here, hand over what others said (CONTRACT: Redis).
  *
  *     any thread: bus_publish ─▶ outbox ─▶ ┌ bus thread ┐ ─▶ publishing connection   ─▶ Redis
- *     interest changes ──────────────────▶ └────────────┘ ◀─ subscribed connection ◀─
+ *     interest changes ──────────────────▶ │            │ ◀─ subscribed connection ◀─
+ *     bus_command, bus_signal ───────────▶ └────────────┘ ◀▶ connection for commands ◀▶
  *
  * Threads: create, start, stop, destroy: the main thread. bus_publish, bus_interest_changed,
- * bus_await, bus_get_stats: any thread, never blocking. All callbacks run on the bus thread and
- * must not block.
- * Owns: its thread, both connections, the outbox. Never the room's members.
+ * bus_await, bus_command, bus_signal, bus_get_stats: any thread, never blocking. All callbacks run
+ * on the bus thread and must not block.
+ * Owns: its thread, its connections, the outbox. Never the room's members.
  */
 
 #include <stdbool.h>
@@ -70,7 +71,17 @@ struct bus_opts {
     /* What was told under this number, or a lower one, is with so many pods, this one included. May
      * be NULL. */
     void (*on_reached)(void *arg, uint64_t ask, size_t pods);
+    /* Commands are carried out from now on, or fail from now on. Told `taken` again, some were lost
+     * meanwhile. NULL: bus_command and bus_signal are not used, and have no connection. */
+    void (*on_commands)(void *arg, bool taken);
 };
+
+/* An answer of Redis, good for the call that hands it over. */
+struct bus_reply;
+
+/* A command's end: NULL when it was not carried out, or refused. On the bus thread, or in the call
+ * of bus_command when the bus does not run. */
+typedef void bus_done(void *arg, const struct bus_reply *reply);
 
 struct bus *bus_create(const struct bus_opts *opts);
 /* ERR_SYSTEM when no thread could be had. Redis being away is not an error. */
@@ -90,6 +101,22 @@ void bus_publish(struct bus *bus, struct slice room, struct blob *payload, size_
  * get it, unless that is never known.
  */
 void bus_tell(struct bus *bus, struct slice pod, struct blob *payload, uint64_t ask);
+
+/* Gives Redis a command, such as SET, of `count` words. Commands of one thread are carried out in
+ * order, with no regard to bus_publish. They fail while Redis is away, and until the other pods are
+ * back after that. `done`, when there is one, is called exactly once. */
+void bus_command(struct bus *bus, const struct slice *words, size_t count, bus_done *done,
+                 void *arg);
+
+/* Publishes to the room like bus_publish, but by way of the commands: nothing waits for Redis, and
+ * the signal comes behind the commands that were given before it. */
+void bus_signal(struct bus *bus, struct slice room, struct slice json);
+
+/* A text or status; ptr NULL for anything else, a missing value included. */
+struct slice bus_reply_text(const struct bus_reply *reply);
+/* The elements of an array; 0 and NULL for anything else. */
+size_t bus_reply_count(const struct bus_reply *reply);
+const struct bus_reply *bus_reply_at(const struct bus_reply *reply, size_t i);
 
 /* take_interest has something to take. */
 void bus_interest_changed(struct bus *bus);

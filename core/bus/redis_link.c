@@ -398,6 +398,11 @@ void redis_link_append_str(struct redis_link *link, const char *word)
     redis_link_append_word(link, &piece, 1);
 }
 
+void redis_link_append_raw(struct redis_link *link, struct slice commands)
+{
+    append(link, commands.ptr, commands.len);
+}
+
 void redis_link_ask(struct redis_link *link, size_t replies)
 {
     if (link->owed == 0)

@@ -112,6 +112,8 @@ size_t redis_link_get_room(const struct redis_link *link);
 void redis_link_append_head(struct redis_link *link, size_t words);
 void redis_link_append_word(struct redis_link *link, const struct slice *pieces, size_t count);
 void redis_link_append_str(struct redis_link *link, const char *word);
+/* Whole commands, already written in Redis' protocol. */
+void redis_link_append_raw(struct redis_link *link, struct slice commands);
 
 /* Notes that the commands just appended bring `replies` replies. */
 void redis_link_ask(struct redis_link *link, size_t replies);

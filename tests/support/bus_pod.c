@@ -97,7 +97,17 @@ static void take_interest(void *arg, void (*each)(struct bus *bus, struct slice 
     }
 }
 
-void bus_pod_start(struct bus_pod *pod, const char *id, struct redis_url url, size_t outbox_max)
+static void on_commands(void *arg, bool taken)
+{
+    struct bus_pod *pod = arg;
+    pthread_mutex_lock(&pod->mutex);
+    taken ? pod->taken++ : pod->refused++;
+    pthread_cond_broadcast(&pod->changed);
+    pthread_mutex_unlock(&pod->mutex);
+}
+
+static void start(struct bus_pod *pod, const char *id, struct redis_url url, size_t outbox_max,
+                  bool commanding)
 {
     pthread_condattr_t attributes;
     *pod = (struct bus_pod){0};
@@ -121,10 +131,21 @@ void bus_pod_start(struct bus_pod *pod, const char *id, struct redis_url url, si
         .on_subscribed = on_subscribed,
         .on_control = on_control,
         .on_reached = on_reached,
+        .on_commands = commanding ? on_commands : NULL,
     };
     pod->bus = bus_create(&opts);
     enum err err = bus_start(pod->bus);
     (void)err; /* a bus that does not run connects to nothing, and the test says so */
+}
+
+void bus_pod_start(struct bus_pod *pod, const char *id, struct redis_url url, size_t outbox_max)
+{
+    start(pod, id, url, outbox_max, false);
+}
+
+void bus_pod_start_commanding(struct bus_pod *pod, const char *id, struct redis_url url)
+{
+    start(pod, id, url, 100, true);
 }
 
 void bus_pod_stop(struct bus_pod *pod, uint64_t ms)
@@ -186,7 +207,7 @@ static bool wait_a_little(struct bus_pod *pod, uint64_t until_ms)
     return clock_monotonic_ms() < until_ms;
 }
 
-enum awaited { CONNECTED, MESSAGES, SUBSCRIBED, LOOKED, OUTBOX };
+enum awaited { CONNECTED, MESSAGES, SUBSCRIBED, LOOKED, TAKEN, REFUSED, OUTBOX };
 
 static size_t look(struct bus_pod *pod, enum awaited what)
 {
@@ -200,6 +221,10 @@ static size_t look(struct bus_pod *pod, enum awaited what)
         return pod->subscribed;
     case LOOKED:
         return pod->looked;
+    case TAKEN:
+        return pod->taken;
+    case REFUSED:
+        return pod->refused;
     case OUTBOX:
         break;
     }
@@ -244,6 +269,16 @@ bool bus_pod_await_messages(struct bus_pod *pod, size_t count)
 bool bus_pod_await_subscribed(struct bus_pod *pod, size_t count)
 {
     return await(pod, SUBSCRIBED, count, SIZE_MAX);
+}
+
+bool bus_pod_await_taken(struct bus_pod *pod, size_t count)
+{
+    return await(pod, TAKEN, count, SIZE_MAX);
+}
+
+bool bus_pod_await_refused(struct bus_pod *pod, size_t count)
+{
+    return await(pod, REFUSED, count, SIZE_MAX);
 }
 
 bool bus_pod_await_outbox(struct bus_pod *pod, size_t messages)

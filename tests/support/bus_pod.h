@@ -27,13 +27,14 @@ struct bus_pod {
     struct bus *bus;
     pthread_mutex_t mutex;
     pthread_cond_t changed;
-    struct list messages; /* struct bus_pod_message, under the mutex, like all below */
-    size_t count;         /* of messages */
-    size_t subscribed;    /* calls of on_subscribed */
-    size_t looked;        /* calls of take_interest */
-    uint64_t reached;     /* what on_reached said last */
+    struct list messages;  /* struct bus_pod_message, under the mutex, like all below */
+    size_t count;          /* of messages */
+    size_t subscribed;     /* calls of on_subscribed */
+    size_t looked;         /* calls of take_interest */
+    size_t taken, refused; /* calls of on_commands, each way */
+    uint64_t reached;       /* what on_reached said last */
     size_t reached_pods;
-    struct list interest; /* not taken yet */
+    struct list interest;  /* not taken yet */
 };
 
 /*
@@ -48,6 +49,9 @@ void bus_pod_thaw(void);
 /* Creates and starts a bus. `outbox_max` messages. */
 void bus_pod_start(struct bus_pod *pod, const char *id, struct redis_url url, size_t outbox_max);
 /* Stops within `ms`, and frees; lets time run. */
+/* The same with a connection for commands. */
+void bus_pod_start_commanding(struct bus_pod *pod, const char *id, struct redis_url url);
+/* Stops within `ms`, and frees. */
 void bus_pod_stop(struct bus_pod *pod, uint64_t ms);
 
 void bus_pod_want(struct bus_pod *pod, const char *room, bool wanted);
@@ -68,6 +72,8 @@ bool bus_pod_await(struct bus_pod *pod, bool (*is_so)(void *arg), void *arg);
 bool bus_pod_await_connected(struct bus_pod *pod, bool connected);
 bool bus_pod_await_messages(struct bus_pod *pod, size_t count);
 bool bus_pod_await_subscribed(struct bus_pod *pod, size_t count);
+bool bus_pod_await_taken(struct bus_pod *pod, size_t count);
+bool bus_pod_await_refused(struct bus_pod *pod, size_t count);
 bool bus_pod_await_outbox(struct bus_pod *pod, size_t messages);
 
 /* Whether exactly {"n":from} … {"n":to - 1} came, in order, each once, trusted; forgets them. */

@@ -54,6 +54,7 @@
     SUITE("core/bus/bus", bus_tests)                                                               \
     SUITE("core/bus/bus_away", bus_away_tests)                                                     \
     SUITE("core/bus/channel", channel_tests)                                                       \
+    SUITE("core/bus/commander", commander_tests)                                                   \
     SUITE("core/bus/interest", interest_tests)                                                     \
     SUITE("core/bus/outbox", outbox_tests)                                                         \
     SUITE("core/bus/pod_prefix", pod_prefix_tests)                                                 \
