@@ -12,12 +12,14 @@
 #include "core/bus/bus.h"
 #include "core/chat/hub.h"
 #include "core/chat/window.h"
+#include "core/presence/presence.h"
 #include "handlers/api.h"
 #include "handlers/body.h"
 #include "handlers/control.h"
 #include "handlers/event_session.h"
 #include "handlers/http.h"
 #include "handlers/message.h"
+#include "handlers/presence.h"
 #include "handlers/routes.h"
 #include "handlers/service.h"
 
@@ -38,6 +40,7 @@ struct app {
     const struct config *config;
     struct service service;
     struct message_inbox *inbox;
+    struct presence_voice *voice;
     struct http *http;
 };
 
@@ -74,6 +77,19 @@ static void on_subscribed(void *arg, struct slice room)
 {
     struct app *app = arg;
     hub_mark_subscribed(app->service.hub, room);
+    presence_on_subscribed(app->service.presence, room);
+}
+
+static void on_commands(void *arg, bool taken)
+{
+    struct app *app = arg;
+    presence_on_commands(app->service.presence, taken);
+}
+
+static void on_member(void *arg, struct client *client, struct slice room, bool joined)
+{
+    struct app *app = arg;
+    presence_on_member(&app->service, client, room, joined);
 }
 
 static void on_bus_message(void *arg, struct slice room, struct slice payload, bool trusted)
@@ -98,6 +114,7 @@ static void on_client_message(void *arg, struct client *client, enum ws_opcode o
                               struct slice payload)
 {
     struct app *app = arg;
+    presence_on_activity(&app->service, client);
     message_from_client(&app->service, client, opcode, payload);
 }
 
@@ -130,6 +147,7 @@ static enum err start_hub(struct app *app)
         .arg = app,
         .on_message = on_client_message,
         .on_join = on_join,
+        .on_member = on_member,
         .on_interest = config->redis_enabled ? on_interest : NULL,
     };
     enum err err = hub_create(&opts, &app->service.hub);
@@ -143,6 +161,19 @@ static size_t payload_max(const struct config *config)
     if (largest < REQUEST_BODY_MAX)
         largest = REQUEST_BODY_MAX;
     return largest + 4096;
+}
+
+static enum err create_presence(struct app *app)
+{
+    const struct config *config = app->config;
+    app->voice = presence_voice_create(&app->service);
+    const struct presence_opts opts = {.pod_id = config->pod_id,
+                                       .grace_ms = config->presence_grace_ms,
+                                       .away_ms = config->presence_away_ms,
+                                       .arg = app->voice,
+                                       .tell = presence_voice_tell,
+                                       .watch = presence_voice_watch};
+    return presence_create(&opts, &app->service.presence);
 }
 
 static enum err start_bus(struct app *app)
@@ -163,10 +194,12 @@ static enum err start_bus(struct app *app)
         .on_subscribed = on_subscribed,
         .on_control = on_control,
         .on_reached = on_reached,
+        .on_commands = on_commands,
     };
     app->inbox = message_inbox_create(&app->service);
     app->service.bus = bus_create(&opts);
     control_use_bus(app->service.control);
+    presence_use_bus(app->service.presence, app->service.bus);
     return bus_start(app->service.bus);
 }
 
@@ -208,9 +241,13 @@ static enum err start_http(struct app *app)
 
 static enum err start(struct app *app)
 {
-    enum err err = start_hub(app);
+    enum err err = create_presence(app);
+    if (err == ERR_OK)
+        err = start_hub(app);
     if (err == ERR_OK)
         err = start_bus(app);
+    if (err == ERR_OK)
+        err = presence_start(app->service.presence);
     if (err != ERR_OK)
         log_error("server:start_failed", log_str("reason", strerror(errno)));
     start_api(app);
@@ -249,6 +286,8 @@ static void stop(struct app *app)
     atomic_store(&service->draining, true);
     if (service->hub != NULL)
         left = hub_drain(service->hub, deadline_ms - leave_ms);
+    if (!atomic_load(&service->starting))
+        presence_leave_all(service->presence);
     if (service->bus != NULL) {
         bus_release_waiters(service->bus);
         bus_stop(service->bus, deadline_ms - leave_ms / 2);
@@ -258,6 +297,10 @@ static void stop(struct app *app)
     if (service->hub != NULL)
         hub_stop(service->hub);
     log_info("server:stopped", log_uint("clients_dropped", left));
+    if (service->presence != NULL)
+        presence_stop(service->presence);
+    presence_destroy(service->presence);
+    presence_voice_destroy(app->voice);
     bus_destroy(service->bus);
     control_destroy(service->control);
     message_inbox_destroy(app->inbox);

@@ -41,6 +41,8 @@ struct config {
     bool ws_compression;
     unsigned max_rooms_per_client;
     size_t message_window; /* messages */
+    uint64_t presence_grace_ms;
+    uint64_t presence_away_ms;
     uint64_t shutdown_timeout_ms;
     enum log_level log_level;
 };

@@ -33,6 +33,8 @@ static const struct config_variable variables[] = {
     {"WS_COMPRESSION", "true", CONFIG_BOOL, AT(ws_compression), 0, 0},
     {"MAX_ROOMS_PER_CLIENT", "64", CONFIG_UNSIGNED, AT(max_rooms_per_client), 1, 10000},
     {"MESSAGE_WINDOW", "65536", CONFIG_SIZE, AT(message_window), 0, WINDOW_SIZE_MAX},
+    {"PRESENCE_GRACE", "5s", CONFIG_DURATION, AT(presence_grace_ms), SHORTEST_MS, DAY_MS},
+    {"PRESENCE_AWAY", "5m", CONFIG_DURATION, AT(presence_away_ms), SHORTEST_MS, DAY_MS},
     {"SHUTDOWN_TIMEOUT", "10s", CONFIG_DURATION, AT(shutdown_timeout_ms), SHORTEST_MS, DAY_MS},
     {"LOG_LEVEL", "info", CONFIG_LOG_LEVEL, AT(log_level), 0, 0},
 };

@@ -11,6 +11,7 @@
 #include "core/chat/hub.h"
 #include "core/chat/message.h"
 #include "core/chat/window.h"
+#include "core/presence/presence.h"
 #include "handlers/events.h"
 #include "handlers/service.h"
 
@@ -109,6 +110,10 @@ void message_from_bus(void *arg, struct slice room_name, struct slice payload, b
     uint64_t received_ns = clock_monotonic_ns();
     if (!trusted && is_for_pods_alone(room_name)) {
         bus_count_invalid(inbox->service->bus);
+        return;
+    }
+    if (is_for_pods_alone(room_name) && signal_is_presence(payload)) {
+        presence_on_signal(inbox->service->presence, room_name, payload);
         return;
     }
     struct room *room =

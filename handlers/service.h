@@ -15,6 +15,7 @@ struct api;
 struct bus;
 struct control;
 struct hub;
+struct presence;
 struct window;
 
 #define SERVICE_FOR_EVER UINT64_MAX
@@ -27,8 +28,9 @@ struct service {
     uint64_t redis_ready_grace_ms; /* how long Redis may be away; SERVICE_FOR_EVER */
     unsigned max_rooms;            /* that a client may be in */
     struct hub *hub;
-    struct window *window;   /* the last messages */
-    struct bus *bus;         /* NULL: no Redis */
+    struct window *window; /* the last messages */
+    struct bus *bus;       /* NULL: no Redis */
+    struct presence *presence;
     struct control *control; /* what pods say to each other */
     struct api *api;         /* NULL: nobody may use the HTTP API */
     uint64_t started_ms;     /* clock_monotonic_ms */

@@ -159,6 +159,23 @@ bool client_is_events(const struct client *client)
     return client->events;
 }
 
+void *client_data(const struct client *client)
+{
+    return client->data;
+}
+
+void client_set_data(struct client *client, void *data)
+{
+    client->data = data;
+}
+
+bool client_is_behind(const struct client *client)
+{
+    const struct hub_opts *opts = hub_opts(client->shard->hub);
+    return client->outq.messages > opts->queue_messages / 2 ||
+           client->outq.bytes > opts->queue_bytes / 2;
+}
+
 bool client_is_pressed(const struct client *client)
 {
     return (client->conn.source.interest & EPOLLOUT) != 0;

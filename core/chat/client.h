@@ -78,6 +78,7 @@ struct client {
     char *said;               /* the reason that somebody outside gave; NULL: none */
     uint64_t pressed_ms;      /* since when its socket is full */
     uint64_t pace_us;         /* until when its messages so far fill its share of a pressed room */
+    void *data;               /* client_set_data */
     uint32_t turn;            /* of the shard, when it was last counted in a dirty part */
     uint16_t close_code;
     uint16_t read_bytes;    /* to read at once, at a boundary */
@@ -89,6 +90,7 @@ struct client {
     bool deflate_out;       /* takes frames compressed with a full window */
     bool throttled;         /* not read from: too much waits for it */
     bool events;            /* asked for chat.events.v1 */
+    bool told;              /* its memberships were told (hub_opts.on_member) */
     bool left;              /* has given up its memberships */
     bool close_received;    /* the peer's Close is here, or can no longer be understood */
     bool close_sent;        /* our Close is queued or out */
@@ -119,6 +121,10 @@ struct room *client_home(const struct client *client);
 
 /* Whether it asked for what the service itself says (chat.events.v1). */
 bool client_is_events(const struct client *client);
+
+/* Whatever the program wants to keep with the client; NULL at first. */
+void *client_data(const struct client *client);
+void client_set_data(struct client *client, void *data);
 
 /* Sends a text message to this client alone, behind all that was published to it so far: a reply
  * keeps its place among the client's own messages. */
@@ -195,6 +201,9 @@ bool client_is_pressed(const struct client *client);
 
 /* Whether that began only just, and its queue is more than half full. */
 bool client_is_critical(const struct client *client);
+
+/* Whether half of what may wait for it does. */
+bool client_is_behind(const struct client *client);
 
 /* The pause for its pace is over. */
 void client_unpace(struct client *client);

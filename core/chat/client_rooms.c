@@ -16,6 +16,7 @@ struct seat {
     struct membership room;
     struct membership events; /* of the room's events clients; room NULL: a plain client's seat */
     bool leaving;             /* no longer counts for the client */
+    bool told;                /* its beginning was (hub_opts.on_member) */
 };
 
 static const struct membership nowhere = {.index = MEMBERSHIP_OUT};
@@ -42,6 +43,14 @@ static enum err stand_in(struct client *client, struct membership *membership)
     membership->taken_of = batch;
     membership->taken = batch != NULL ? batch->len : 0;
     return room_part_add(part, client, membership);
+}
+
+/* Hidden rooms concern nobody. */
+static void tell(struct client *client, const struct room *room, bool joined)
+{
+    const struct hub_opts *opts = hub_opts(client->shard->hub);
+    if (opts->on_member != NULL && (room == NULL || !room->hidden))
+        opts->on_member(opts->arg, client, room != NULL ? room->name : SLICE_NONE, joined);
 }
 
 /* --- seats --- */
@@ -73,6 +82,8 @@ static void vacate(struct client *client, struct seat *seat)
     while (*at != seat)
         at = &(*at)->next;
     *at = seat->next;
+    if (seat->told)
+        tell(client, seat->room.room, false);
     client_queue_taken_of(client, &seat->room);
     client_queue_taken_of(client, &seat->events);
     release(client, &seat->room);
@@ -128,6 +139,11 @@ enum err client_enter_reserved(struct client *client)
     enum err err = stand_in(client, &client->global);
     if (err == ERR_OK)
         err = stand_in(client, &client->room);
+    client->told = err == ERR_OK;
+    if (client->told)
+        tell(client, NULL, true);
+    if (client->told && client->room.room != NULL)
+        tell(client, client->room.room, true);
     for (struct seat *seat = client->seats; err == ERR_OK && seat != NULL; seat = seat->next)
         err = client_take_seat(client, seat);
     return err;
@@ -137,6 +153,10 @@ void client_leave_rooms(struct client *client)
 {
     while (client->seats != NULL)
         vacate(client, client->seats);
+    if (client->told && client->room.room != NULL)
+        tell(client, client->room.room, false);
+    if (client->told)
+        tell(client, NULL, false);
     release(client, &client->room);
     release(client, &client->global);
 }
@@ -186,7 +206,12 @@ struct seat *client_reserve_room(struct client *client, struct slice name)
 enum err client_take_seat(struct client *client, struct seat *seat)
 {
     enum err err = stand_in(client, &seat->room);
-    return err == ERR_OK ? stand_in(client, &seat->events) : err;
+    if (err == ERR_OK)
+        err = stand_in(client, &seat->events);
+    seat->told = err == ERR_OK;
+    if (seat->told)
+        tell(client, seat->room.room, true);
+    return err;
 }
 
 /* The plain client's first room becomes a seat, too, before it is left. */
@@ -196,6 +221,7 @@ static struct seat *move_first_room(struct client *client)
     if (seat == NULL)
         return NULL;
     seat->room = client->room;
+    seat->told = client->told;
     client->room = nowhere;
     room_part_move(&seat->room.room->parts[client->shard->index], &seat->room);
     return seat;

@@ -21,6 +21,7 @@ struct counters {
     counter messages_received_total;  /* data messages from clients */
     counter messages_delivered_total; /* messages that clients' sockets took */
     counter messages_dropped_total;   /* queued and never sent */
+    counter passing_dropped_total;    /* passing messages that a member with much waiting missed */
     counter bytes_received_total;
     counter bytes_sent_total;
     counter slow_consumers_total;

@@ -49,6 +49,12 @@ struct delivery {
     struct message *message; /* counted */
 };
 
+struct passing {
+    struct delivery delivery;
+    size_t except_len; /* 0: nobody */
+    char except[UUID_TEXT_LEN];
+};
+
 static void init_condition(pthread_cond_t *condition)
 {
     pthread_condattr_t attr;
@@ -253,15 +259,12 @@ enum err hub_enter(struct hub *hub, struct slice name, unsigned loop, bool defla
     return enter_room(hub, name, deflate, membership, &loop);
 }
 
-void hub_release_membership(struct hub *hub, struct membership *membership, unsigned loop,
-                            bool deflate)
+/* Ends a membership that no loop counts, or none any more. */
+static void give_back(struct hub *hub, struct membership *membership)
 {
     struct room *room = membership->room;
     bool changed = false, last = false;
     membership->room = NULL;
-    atomic_fetch_sub(&room->parts[loop].joined, 1);
-    if (deflate)
-        atomic_fetch_sub(&room->parts[loop].deflaters, 1);
     if (room != hub->global) {
         lock_acquire(&hub->lock);
         hub->members -= !room->hidden;
@@ -278,6 +281,36 @@ void hub_release_membership(struct hub *hub, struct membership *membership, unsi
     if (last)
         room_release(room); /* the directory's count */
     room_release(room);
+}
+
+void hub_release_membership(struct hub *hub, struct membership *membership, unsigned loop,
+                            bool deflate)
+{
+    struct room *room = membership->room;
+    atomic_fetch_sub(&room->parts[loop].joined, 1);
+    if (deflate)
+        atomic_fetch_sub(&room->parts[loop].deflaters, 1);
+    give_back(hub, membership);
+}
+
+enum err hub_watch(struct hub *hub, struct slice name)
+{
+    lock_acquire(&hub->lock);
+    struct room *room = find_or_make_locked(hub, name);
+    bool changed = room != NULL && ++room->total == 1 && note_interest_locked(hub, room);
+    if (room != NULL)
+        hub->members += !room->hidden;
+    lock_release(&hub->lock);
+    if (changed)
+        hub->opts.on_interest(hub->opts.arg);
+    return room != NULL ? ERR_OK : ERR_NOMEM;
+}
+
+void hub_unwatch(struct hub *hub, struct slice name)
+{
+    struct membership membership = {.room = hub_find_room(hub, name)};
+    if (membership.room != NULL)
+        give_back(hub, &membership);
 }
 
 /* Takes a slot unless all are taken. */
@@ -370,6 +403,18 @@ static void run_delivery(struct loop_task *task, struct loop *loop)
     mem_free(delivery);
 }
 
+static void run_passing(struct loop_task *task, struct loop *loop)
+{
+    struct passing *passing = (struct passing *)task;
+    struct delivery *delivery = &passing->delivery;
+    (void)loop;
+    shard_take_passing(delivery->shard, delivery->room, delivery->message,
+                       slice_of(passing->except, passing->except_len));
+    message_release(delivery->message);
+    room_release(delivery->room);
+    mem_free(passing);
+}
+
 static bool has_deflaters(const struct room *room)
 {
     for (unsigned i = 0; i < room->parts_count; i++)
@@ -392,6 +437,24 @@ void hub_publish(struct hub *hub, struct room *room, struct message *message,
                                       .room = room_retain(room),
                                       .message = message_retain(message)};
         loop_post(hub->shards[i]->loop, &delivery->task);
+    }
+}
+
+void hub_publish_passing(struct hub *hub, struct room *room, struct message *message,
+                         struct slice except)
+{
+    for (unsigned i = 0; i < hub->opts.loops; i++) {
+        if (atomic_load(&room->parts[i].joined) == 0)
+            continue;
+        struct passing *passing = mem_zalloc(sizeof *passing);
+        passing->delivery = (struct delivery){.task.run = run_passing,
+                                              .shard = hub->shards[i],
+                                              .room = room_retain(room),
+                                              .message = message_retain(message)};
+        passing->except_len = except.len <= sizeof passing->except ? except.len : 0;
+        if (passing->except_len != 0)
+            memcpy(passing->except, except.ptr, except.len);
+        loop_post(hub->shards[i]->loop, &passing->delivery.task);
     }
 }
 

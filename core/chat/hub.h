@@ -48,6 +48,10 @@ struct hub_opts {
     /* A client is a member of its rooms now, on its loop, and nothing was sent to it yet. May be
      * NULL. */
     void (*on_join)(void *arg, struct client *client);
+    /* The client became or ceased to be a member of the room (ptr NULL: of the group of all, which
+     * is the first and the last to be told); hidden rooms are not told. On the client's loop. May
+     * be NULL. */
+    void (*on_member)(void *arg, struct client *client, struct slice room, bool joined);
     /* hub_take_interest has something to take. No lock is held. NULL: nobody is interested. */
     void (*on_interest)(void *arg);
 };
@@ -98,6 +102,18 @@ struct room *hub_global(struct hub *hub);
  */
 void hub_publish(struct hub *hub, struct room *room, struct message *message,
                  struct compressor *compressor);
+
+/*
+ * The same for what is of no use later: it skips the client whose id is `except` (ptr NULL: nobody)
+ * and members for whom half as much waits as may.
+ */
+void hub_publish_passing(struct hub *hub, struct room *room, struct message *message,
+                         struct slice except);
+
+/* This pod is interested in the room as if it had a member more here, or not any more. Without
+ * memory nothing happens; then the latter must not be called. */
+MUST_USE enum err hub_watch(struct hub *hub, struct slice name);
+void hub_unwatch(struct hub *hub, struct slice name);
 
 /* Calls `each` for every room that got its first member or lost its last one since the last call,
  * in order, without a lock held. */

@@ -13,7 +13,10 @@
 #include "core/base/log.h"
 #include "core/base/mem.h"
 #include "core/chat/client.h"
+#include "core/chat/client_io.h"
 #include "core/chat/hub.h"
+
+enum { SKIPPED = UINT8_MAX }; /* in a client's dirty_parts, for the moment */
 
 static void on_events(void *arg, struct loop_source *source, uint32_t events)
 {
@@ -168,6 +171,49 @@ void shard_take(struct shard *shard, struct room *room, const struct message *me
     if (part->plain != NULL && !list_has_link(&part->dirty)) {
         room_retain(room);
         list_push_back(&shard->dirty, &part->dirty);
+    }
+}
+
+/* What the batches hold now is for this member, what comes next is not. */
+static bool must_skip(struct shard *shard, const struct client *client, struct slice except)
+{
+    if (except.len != 0 && slice_equals(client_id(client), except))
+        return true;
+    if (!client_is_behind(client))
+        return false;
+    counter_add(&shard->counters.passing_dropped_total, 1);
+    return true;
+}
+
+/*
+ * Who is skipped takes what the batch holds so far into its queue, and is then marked as if it had
+ * taken the message, too: `taken` is moved behind it once it stands there.
+ */
+void shard_take_passing(struct shard *shard, struct room *room, const struct message *message,
+                        struct slice except)
+{
+    struct room_part *part = &room->parts[shard->index];
+    uint32_t skipped = 0;
+    for (uint32_t i = 0; i < part->count; i++) {
+        struct client *client = part->members[i].client;
+        if (!must_skip(shard, client, except))
+            continue;
+        client_queue_taken_of(client, part->members[i].membership);
+        client->dirty_parts = SKIPPED;
+        skipped++;
+    }
+    if (skipped == part->count)
+        return;
+    shard_take(shard, room, message);
+    for (uint32_t i = 0; i < part->count && skipped != 0; i++) {
+        struct client *client = part->members[i].client;
+        if (client->dirty_parts != SKIPPED)
+            continue;
+        struct batch *batch = room_part_batch(part, client->deflate_out);
+        part->members[i].membership->taken_of = batch;
+        part->members[i].membership->taken = batch != NULL ? batch->len : 0;
+        client->dirty_parts = 0;
+        skipped--;
     }
 }
 

@@ -60,6 +60,11 @@ void shard_destroy(struct shard *shard);
 /* A message for the room's members here; it is written at the end of the turn. */
 void shard_take(struct shard *shard, struct room *room, const struct message *message);
 
+/* The same for a message that is of no use later: not for the client of this id, and not for those
+ * who have much waiting. */
+void shard_take_passing(struct shard *shard, struct room *room, const struct message *message,
+                        struct slice except);
+
 /* Ends all clients with 1001. */
 void shard_close_all(struct shard *shard);
 

@@ -1,0 +1,42 @@
+#pragma once
+
+/*
+ * The other pods as presence knows them. A pod's word counts as long as its lease, a key in Redis
+ * that it renews; a pod that was away for longer than that comes back under a new lease, so what
+ * others clean up behind the old one never hits what it says now.
+ *
+ * Threads: the presence thread.
+ * Owns: the leases; who refers to one holds a count.
+ */
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "core/base/map.h"
+#include "core/presence/record.h"
+
+struct lease {
+    unsigned refs;
+    bool is_known; /* its key was seen, or its pod heard */
+    char id[LEASE_ID_LEN];
+};
+
+struct leases {
+    struct map by_id;
+};
+
+void leases_init(struct leases *leases);
+void leases_fini(struct leases *leases);
+
+/* The lease of this name, with a count for the caller. */
+struct lease *leases_get(struct leases *leases, struct slice id);
+struct lease *lease_retain(struct lease *lease);
+void leases_put(struct leases *leases, struct lease *lease);
+
+/* The lease goes on under another name. */
+void leases_rename(struct leases *leases, struct lease *lease, struct slice id);
+
+static inline struct slice lease_id(const struct lease *lease)
+{
+    return slice_of(lease->id, sizeof lease->id);
+}

@@ -1,0 +1,732 @@
+/*
+ * A loner is found by its client's pointer, which the client keeps, so there is no table of them: a
+ * slot in a hash table would cost as much as all the rest.
+ */
+#include "core/presence/roster.h"
+
+#include <assert.h>
+#include <string.h>
+
+#include "core/base/mem.h"
+
+struct loner {
+    struct presence_client client;
+    struct roster_user user;
+};
+
+struct tab {
+    struct presence_client client;
+    struct tab *next;
+    struct profile *profile;
+};
+
+/* A pod where the user has clients, too. */
+struct peer {
+    struct peer *next;
+    struct lease *lease;
+    bool idle;
+};
+
+struct profile {
+    struct roster_user *user; /* whose it is; of a named one, what follows */
+    struct roster_user is;    /* a named user's */
+    char *text;               /* NULL: none */
+    uint64_t chosen_ms;       /* wall clock, when the status was chosen; 0: never */
+    uint64_t stamp_ms;        /* when it changed last */
+    enum presence_status chosen;
+    enum presence_status shown; /* a named user's, as it was said last */
+
+    /* A named user's. */
+    struct list_link lingering;
+    uint64_t until_ms; /* lingers so long */
+    uint64_t since_ms;
+    struct tab *tabs;
+    uint32_t tabs_count;
+    struct peer *peers;
+    char *name; /* NULL: none */
+    bool idle;
+    unsigned id_len;
+    char id[];
+};
+
+void roster_init(struct roster *roster, const struct roster_opts *opts)
+{
+    *roster = (struct roster){.opts = *opts};
+    list_init(&roster->clients);
+    list_init(&roster->lingering);
+    map_init(&roster->named);
+    map_init(&roster->rooms);
+}
+
+/* --- ids --- */
+
+static unsigned digit_of(char c)
+{
+    return (unsigned)(c <= '9' ? c - '0' : (c | 0x20) - 'a' + 10);
+}
+
+static void pack_uuid(struct slice text, unsigned char *out)
+{
+    const char *at = text.ptr;
+    assert(text.len == UUID_TEXT_LEN);
+    for (int i = 0; i < 16; i++, at += 2) {
+        at += *at == '-';
+        out[i] = (unsigned char)(digit_of(at[0]) << 4 | digit_of(at[1]));
+    }
+}
+
+static void unpack_uuid(const unsigned char *uuid, char *out)
+{
+    static const char digits[] = "0123456789abcdef";
+    for (int i = 0; i < 16; i++) {
+        if (i == 4 || i == 6 || i == 8 || i == 10)
+            *out++ = '-';
+        *out++ = digits[uuid[i] >> 4];
+        *out++ = digits[uuid[i] & 15];
+    }
+}
+
+/* A client's id is a UUID of version 7, which begins with the time when it was made. */
+static uint64_t uuid_time_ms(const unsigned char *uuid)
+{
+    uint64_t time_ms = 0;
+    for (int i = 0; i < 6; i++)
+        time_ms = time_ms << 8 | uuid[i];
+    return time_ms;
+}
+
+static struct slice id_of(const struct profile *profile)
+{
+    return slice_of(profile->id, profile->id_len);
+}
+
+bool roster_is_named(const struct roster_user *user)
+{
+    return user->profile != NULL && user->profile->id_len != 0;
+}
+
+struct slice roster_user_id(const struct roster_user *user, char scratch[UUID_TEXT_LEN])
+{
+    if (roster_is_named(user))
+        return id_of(user->profile);
+    unpack_uuid(user->uuid, scratch);
+    return slice_of(scratch, UUID_TEXT_LEN);
+}
+
+static struct tab *tab_of(const struct presence_client *client)
+{
+    return (struct tab *)client;
+}
+
+static struct roster_user *user_of(const struct presence_client *client)
+{
+    return client->named ? &tab_of(client)->profile->is : &((struct loner *)client)->user;
+}
+
+const struct roster_user *roster_user_of(const struct presence_client *client)
+{
+    return user_of(client);
+}
+
+static struct loner *loner_of(const struct roster_user *user)
+{
+    return LIST_ENTRY(user, struct loner, user);
+}
+
+/* --- clients before they are known --- */
+
+static uint32_t ticks(uint64_t now_ms)
+{
+    return (uint32_t)(now_ms / ROSTER_TICK_MS);
+}
+
+static struct profile *make_profile(struct slice id)
+{
+    struct profile *profile = mem_zalloc(sizeof *profile + id.len);
+    profile->id_len = (unsigned)id.len;
+    if (id.len != 0)
+        memcpy(profile->id, id.ptr, id.len);
+    return profile;
+}
+
+static char *copy_text(struct slice text)
+{
+    if (text.len == 0)
+        return NULL;
+    char *copy = mem_zalloc(text.len + 1);
+    memcpy(copy, text.ptr, text.len);
+    return copy;
+}
+
+static void free_profile(struct profile *profile)
+{
+    if (profile == NULL)
+        return;
+    mem_free(profile->text);
+    mem_free(profile->name);
+    mem_free(profile);
+}
+
+struct presence_client *presence_client_create(struct slice id, struct slice user,
+                                               struct slice name, bool events, uint64_t now_ms)
+{
+    struct presence_client *client;
+    if (user.ptr != NULL) {
+        struct tab *tab = mem_zalloc(sizeof *tab);
+        tab->profile = make_profile(user);
+        tab->profile->name = copy_text(name);
+        client = &tab->client;
+    } else {
+        struct loner *loner = mem_zalloc(sizeof *loner);
+        pack_uuid(id, loner->user.uuid);
+        client = &loner->client;
+    }
+    client->named = user.ptr != NULL;
+    client->events = events;
+    atomic_init(&client->active, ticks(now_ms));
+    atomic_init(&client->away, false);
+    return client;
+}
+
+void presence_client_free(struct presence_client *client)
+{
+    if (client->named)
+        free_profile(tab_of(client)->profile);
+    else
+        free_profile(((struct loner *)client)->user.profile);
+    mem_free(client);
+}
+
+/* --- what is said --- */
+
+static bool is_away(const struct roster_user *user)
+{
+    if (!roster_is_named(user))
+        return loner_of(user)->client.idle;
+    const struct profile *profile = user->profile;
+    bool away = profile->idle;
+    for (const struct peer *peer = profile->peers; peer != NULL; peer = peer->next)
+        away &= peer->idle;
+    return away;
+}
+
+static enum presence_status status_of(const struct roster_user *user)
+{
+    enum presence_status chosen = user->profile != NULL ? user->profile->chosen : PRESENCE_ONLINE;
+    return chosen == PRESENCE_ONLINE && is_away(user) ? PRESENCE_AWAY : chosen;
+}
+
+bool roster_is_visible(const struct roster_user *user)
+{
+    return user->profile == NULL || user->profile->chosen != PRESENCE_OFFLINE;
+}
+
+struct record roster_record(const struct roster_user *user, const struct roster_seat *seat)
+{
+    const struct profile *profile = user->profile;
+    bool named = roster_is_named(user);
+    struct record record = {.status = status_of(user), .text = slice_str("")};
+    if (profile != NULL && profile->text != NULL)
+        record.text = slice_str(profile->text);
+    if (named && profile->name != NULL)
+        record.name = slice_str(profile->name);
+    record.stamp_ms = profile != NULL ? profile->stamp_ms : 0;
+    if (seat != NULL) {
+        record.clients = seat->clients;
+        record.since_ms = seat->since_ms;
+    } else if (named) {
+        record.clients = profile->tabs_count;
+        record.since_ms = profile->since_ms;
+    } else {
+        record.clients = list_has_link(&loner_of(user)->client.link);
+        record.since_ms = uuid_time_ms(user->uuid);
+    }
+    return record;
+}
+
+struct note roster_note(const struct roster_user *user, bool ask)
+{
+    const struct profile *profile = user->profile;
+    return (struct note){.ask = ask,
+                         .gone = profile->tabs_count == 0,
+                         .idle = profile->idle,
+                         .stamp_ms = profile->chosen_ms,
+                         .status = profile->chosen,
+                         .text = slice_str(profile->text != NULL ? profile->text : "")};
+}
+
+static void say_everywhere(const struct roster *roster, const struct roster_user *user)
+{
+    roster->opts.changed(roster->opts.arg, user, NULL);
+    for (const struct roster_seat *seat = user->seats; seat != NULL; seat = seat->next)
+        roster->opts.changed(roster->opts.arg, user, seat);
+}
+
+static void say_note(const struct roster *roster, const struct roster_user *user, bool ask)
+{
+    if (roster_is_named(user))
+        roster->opts.note(roster->opts.arg, user, ask);
+}
+
+/* Says a named user's status when it is another one than was said. */
+static void review(const struct roster *roster, struct profile *profile, struct roster_time time)
+{
+    enum presence_status status = status_of(&profile->is);
+    if (status == profile->shown)
+        return;
+    profile->shown = status;
+    if (profile->stamp_ms < time.wall_ms)
+        profile->stamp_ms = time.wall_ms;
+    else
+        profile->stamp_ms++;
+    say_everywhere(roster, &profile->is);
+}
+
+/* --- coming and going --- */
+
+static void drop_peers(struct roster *roster, struct profile *profile)
+{
+    for (struct peer *peer; (peer = profile->peers) != NULL;) {
+        profile->peers = peer->next;
+        leases_put(roster->opts.leases, peer->lease);
+        mem_free(peer);
+    }
+}
+
+static void forget_profile(struct roster *roster, struct profile *profile)
+{
+    list_remove(&profile->lingering);
+    map_remove(&roster->named, id_of(profile));
+    roster->opts.watch(roster->opts.arg, id_of(profile), false);
+    drop_peers(roster, profile);
+    free_profile(profile);
+}
+
+/* The user's profile: the one that is there, or the one that the client brought. */
+static struct profile *adopt_profile(struct roster *roster, struct profile *brought,
+                                     struct roster_time time)
+{
+    struct profile *profile = map_get(&roster->named, id_of(brought));
+    if (profile == NULL && map_add(&roster->named, id_of(brought), brought) == ERR_OK) {
+        brought->since_ms = time.wall_ms;
+        roster->opts.watch(roster->opts.arg, id_of(brought), true);
+        return brought;
+    }
+    if (profile == NULL) /* without memory it is a user of its own, known to nobody else */
+        return brought;
+    if (brought->name != NULL) {
+        mem_free(profile->name);
+        profile->name = brought->name;
+        brought->name = NULL;
+    }
+    free_profile(brought);
+    return profile;
+}
+
+static void add_tab(struct roster *roster, struct tab *tab, struct roster_time time)
+{
+    struct profile *profile = adopt_profile(roster, tab->profile, time);
+    bool first = profile->tabs_count == 0, was_idle = profile->idle;
+    profile->is.profile = profile;
+    profile->user = &profile->is;
+    tab->profile = profile;
+    tab->next = profile->tabs;
+    profile->tabs = tab;
+    profile->tabs_count++;
+    list_remove(&profile->lingering);
+    if (first)
+        profile->since_ms = time.wall_ms;
+    profile->idle = false;
+    if (first)
+        profile->shown = status_of(&profile->is);
+    if (first || was_idle)
+        say_note(roster, &profile->is, first);
+    roster->opts.changed(roster->opts.arg, &profile->is, NULL);
+    review(roster, profile, time);
+}
+
+void roster_add(struct roster *roster, struct presence_client *client, struct roster_time time)
+{
+    list_push_back(&roster->clients, &client->link);
+    roster->count++;
+    if (client->named)
+        add_tab(roster, tab_of(client), time);
+    else
+        roster->opts.changed(roster->opts.arg, user_of(client), NULL);
+}
+
+static bool are_tabs_idle(const struct profile *profile)
+{
+    for (const struct tab *tab = profile->tabs; tab != NULL; tab = tab->next)
+        if (!tab->client.idle)
+            return false;
+    return true;
+}
+
+static void remove_tab(struct roster *roster, struct tab *tab, struct roster_time time)
+{
+    struct profile *profile = tab->profile;
+    struct tab **at = &profile->tabs;
+    while (*at != tab)
+        at = &(*at)->next;
+    *at = tab->next;
+    profile->tabs_count--;
+    mem_free(tab);
+    roster->opts.changed(roster->opts.arg, &profile->is, NULL);
+    if (profile->tabs_count == 0) {
+        say_note(roster, &profile->is, false);
+        profile->until_ms = time.now_ms + roster->opts.grace_ms;
+        if (profile->chosen_ms != 0)
+            list_push_back(&roster->lingering, &profile->lingering);
+        else
+            forget_profile(roster, profile);
+    } else if (are_tabs_idle(profile) && !profile->idle) {
+        profile->idle = true;
+        say_note(roster, &profile->is, false);
+        review(roster, profile, time);
+    }
+}
+
+void roster_remove(struct roster *roster, struct presence_client *client, struct roster_time time)
+{
+    list_remove(&client->link);
+    roster->count--;
+    if (client->named) {
+        remove_tab(roster, tab_of(client), time);
+        return;
+    }
+    assert(user_of(client)->seats == NULL);
+    roster->opts.changed(roster->opts.arg, user_of(client), NULL);
+    presence_client_free(client);
+}
+
+void roster_expire(struct roster *roster, struct roster_time time)
+{
+    for (struct list_link *link; (link = list_first(&roster->lingering)) != NULL;) {
+        struct profile *profile = LIST_ENTRY(link, struct profile, lingering);
+        if (profile->until_ms > time.now_ms)
+            return;
+        forget_profile(roster, profile);
+    }
+}
+
+uint64_t roster_next_ms(const struct roster *roster)
+{
+    const struct list_link *link = list_first(&roster->lingering);
+    return link != NULL ? LIST_ENTRY(link, struct profile, lingering)->until_ms : UINT64_MAX;
+}
+
+/* --- rooms --- */
+
+struct roster_room *roster_find_room(const struct roster *roster, struct slice name)
+{
+    return map_get(&roster->rooms, name);
+}
+
+struct roster_room *roster_need_room(struct roster *roster, struct slice name)
+{
+    struct roster_room *room = roster_find_room(roster, name);
+    if (room != NULL)
+        return room;
+    room = mem_try_alloc(sizeof *room + name.len);
+    if (room == NULL)
+        return NULL;
+    *room = (struct roster_room){.name_len = (unsigned)name.len};
+    memcpy(room->name, name.ptr, name.len);
+    buf_init(&room->pending, SIZE_MAX / 2);
+    if (map_add(&roster->rooms, roster_room_name(room), room) != ERR_OK) {
+        mem_free(room);
+        return NULL;
+    }
+    return room;
+}
+
+void roster_forget_room(struct roster *roster, struct roster_room *room)
+{
+    if (room->count != 0 || room->events != 0 || room->replica != NULL)
+        return;
+    map_remove(&roster->rooms, roster_room_name(room));
+    list_remove(&room->dirty);
+    buf_fini(&room->pending);
+    mem_free(room->seats);
+    mem_free(room);
+}
+
+static enum err place(struct roster_room *room, struct roster_seat *seat)
+{
+    if (room->count == room->cap) {
+        uint32_t cap = room->cap != 0 ? 2 * room->cap : 1;
+        struct roster_seat **seats = mem_try_resize(room->seats, cap, sizeof *seats);
+        if (seats == NULL)
+            return ERR_NOMEM;
+        room->seats = seats;
+        room->cap = cap;
+    }
+    seat->index = room->count;
+    room->seats[room->count++] = seat;
+    return ERR_OK;
+}
+
+static void unplace(struct roster_room *room, const struct roster_seat *seat)
+{
+    struct roster_seat *last = room->seats[--room->count];
+    room->seats[seat->index] = last;
+    last->index = seat->index;
+}
+
+static struct roster_seat **find_seat(struct roster_user *user, const struct roster_room *room)
+{
+    struct roster_seat **at = &user->seats;
+    while (*at != NULL && (*at)->room != room)
+        at = &(*at)->next;
+    return at;
+}
+
+/* Everybody is in the room of all; only who asked to be told enters it. */
+static bool is_of_all(const struct roster_room *room)
+{
+    return slice_equals_str(roster_room_name(room), PRESENCE_GLOBAL);
+}
+
+enum err roster_enter(struct roster *roster, struct presence_client *client,
+                      struct roster_room *room, struct roster_time time)
+{
+    struct roster_user *user = user_of(client);
+    struct roster_seat *seat = *find_seat(user, room);
+    if (seat == NULL && !is_of_all(room)) {
+        seat = mem_try_alloc(sizeof *seat);
+        if (seat == NULL)
+            return ERR_NOMEM;
+        *seat = (struct roster_seat){
+            .room = room, .user = user, .next = user->seats, .since_ms = time.wall_ms};
+        if (place(room, seat) != ERR_OK) {
+            mem_free(seat);
+            return ERR_NOMEM;
+        }
+        user->seats = seat;
+    }
+    room->events += client->events;
+    if (seat == NULL)
+        return ERR_OK;
+    seat->clients++;
+    roster->opts.changed(roster->opts.arg, user, seat);
+    return ERR_OK;
+}
+
+void roster_leave(struct roster *roster, struct presence_client *client, struct roster_room *room)
+{
+    struct roster_user *user = user_of(client);
+    struct roster_seat **at = find_seat(user, room), *seat = *at;
+    room->events -= client->events;
+    if (seat == NULL)
+        return;
+    seat->clients--;
+    roster->opts.changed(roster->opts.arg, user, seat);
+    if (seat->clients != 0)
+        return;
+    *at = seat->next;
+    unplace(room, seat);
+    mem_free(seat);
+}
+
+/* --- status --- */
+
+static bool has_text(const struct profile *profile, struct slice text)
+{
+    return slice_equals(slice_str(profile->text != NULL ? profile->text : ""), text);
+}
+
+static void set_status(struct roster *roster, struct profile *profile, enum presence_status status,
+                       struct slice text, uint64_t stamp_ms)
+{
+    if (!has_text(profile, text)) {
+        mem_free(profile->text);
+        profile->text = copy_text(text);
+    }
+    profile->chosen = status;
+    profile->chosen_ms = stamp_ms;
+    profile->stamp_ms = profile->stamp_ms < stamp_ms ? stamp_ms : profile->stamp_ms + 1;
+    profile->shown = status_of(profile->user);
+    say_everywhere(roster, profile->user);
+}
+
+void roster_choose(struct roster *roster, struct presence_client *client,
+                   enum presence_status status, struct slice text, struct roster_time time)
+{
+    struct roster_user *user = user_of(client);
+    enum presence_status chosen = user->profile != NULL ? user->profile->chosen : PRESENCE_ONLINE;
+    if (user->profile == NULL && status == PRESENCE_ONLINE && text.len == 0)
+        return;
+    if (user->profile == NULL)
+        user->profile = make_profile(slice_of("", 0));
+    struct profile *profile = user->profile;
+    profile->user = user;
+    if (chosen == status && has_text(profile, text))
+        return;
+    uint64_t stamp_ms = time.wall_ms > profile->chosen_ms ? time.wall_ms : profile->chosen_ms + 1;
+    set_status(roster, profile, status, text, stamp_ms);
+    say_note(roster, user, false);
+}
+
+/* A client's silence began or ended. */
+static void note_idle(struct roster *roster, struct presence_client *client, bool idle,
+                      struct roster_time time)
+{
+    client->idle = idle;
+    if (!client->named) {
+        struct roster_user *user = user_of(client);
+        if (user->profile == NULL || user->profile->chosen == PRESENCE_ONLINE)
+            say_everywhere(roster, user);
+        return;
+    }
+    struct profile *profile = tab_of(client)->profile;
+    bool was_idle = profile->idle;
+    profile->idle = are_tabs_idle(profile);
+    if (profile->idle != was_idle)
+        say_note(roster, &profile->is, false);
+    review(roster, profile, time);
+}
+
+void roster_wake(struct roster *roster, struct presence_client *client, struct roster_time time)
+{
+    if (client->idle)
+        note_idle(roster, client, false, time);
+}
+
+static bool is_silent(const struct roster *roster, const struct presence_client *client,
+                      struct roster_time time)
+{
+    uint32_t silent = ticks(time.now_ms) - atomic_load(&client->active);
+    /* Ahead of us by a tick when its loop's clock is. */
+    return silent < UINT32_MAX / 2 && (uint64_t)silent * ROSTER_TICK_MS >= roster->opts.away_ms;
+}
+
+void roster_scan(struct roster *roster, struct roster_time time)
+{
+    size_t count = roster->count < ROSTER_SCAN_MAX ? roster->count : ROSTER_SCAN_MAX;
+    for (size_t i = 0; i < count; i++) {
+        struct list_link *link = list_first(&roster->clients);
+        struct presence_client *client = LIST_ENTRY(link, struct presence_client, link);
+        list_move_back(&roster->clients, link);
+        if (client->idle || !is_silent(roster, client, time))
+            continue;
+        /* From here on its loop tells of a message. One that came just now is seen here or there:
+         * both sides write first and look then. */
+        atomic_store(&client->away, true);
+        if (is_silent(roster, client, time))
+            note_idle(roster, client, true, time);
+    }
+}
+
+/* --- other pods --- */
+
+static struct peer **find_peer(struct profile *profile, const struct lease *lease)
+{
+    struct peer **at = &profile->peers;
+    while (*at != NULL && (*at)->lease != lease)
+        at = &(*at)->next;
+    return at;
+}
+
+static void set_peer(struct roster *roster, struct profile *profile, struct lease *lease,
+                     const struct note *note)
+{
+    struct peer **at = find_peer(profile, lease), *peer = *at;
+    if (note->gone && peer != NULL) {
+        *at = peer->next;
+        leases_put(roster->opts.leases, peer->lease);
+        mem_free(peer);
+    } else if (!note->gone && peer == NULL) {
+        peer = mem_zalloc(sizeof *peer);
+        *peer = (struct peer){.lease = lease_retain(lease), .idle = note->idle};
+        *at = peer;
+    } else if (!note->gone) {
+        peer->idle = note->idle;
+    }
+}
+
+void roster_take_note(struct roster *roster, struct slice id, struct lease *lease,
+                      const struct note *note, struct roster_time time)
+{
+    struct profile *profile = map_get(&roster->named, id);
+    if (profile == NULL)
+        return;
+    set_peer(roster, profile, lease, note);
+    if (note->stamp_ms > profile->chosen_ms)
+        set_status(roster, profile, note->status, note->text, note->stamp_ms);
+    else
+        review(roster, profile, time);
+    if (note->ask)
+        say_note(roster, &profile->is, false);
+}
+
+void roster_drop_lease(struct roster *roster, const struct lease *lease, struct roster_time time)
+{
+    size_t at = 0;
+    for (struct profile *profile; (profile = map_next(&roster->named, &at)) != NULL;) {
+        struct peer **peer_at = find_peer(profile, lease), *peer = *peer_at;
+        if (peer == NULL)
+            continue;
+        *peer_at = peer->next;
+        leases_put(roster->opts.leases, peer->lease);
+        mem_free(peer);
+        review(roster, profile, time);
+    }
+}
+
+void roster_ask(struct roster *roster, struct slice room)
+{
+    static const char prefix[] = "user:";
+    if (!slice_starts_with(room, slice_str(prefix)))
+        return;
+    const struct profile *profile = map_get(&roster->named, slice_skip(room, sizeof prefix - 1));
+    if (profile != NULL)
+        say_note(roster, &profile->is, true);
+}
+
+/* --- all --- */
+
+void roster_each(const struct roster *roster,
+                 void (*each)(void *arg, const struct roster_user *user), void *arg)
+{
+    const struct list *clients = &roster->clients;
+    for (struct list_link *link = clients->head.next; link != &clients->head; link = link->next) {
+        const struct presence_client *client = LIST_ENTRY(link, struct presence_client, link);
+        if (!client->named)
+            each(arg, user_of(client));
+    }
+    size_t at = 0;
+    for (const struct profile *profile; (profile = map_next(&roster->named, &at)) != NULL;)
+        each(arg, &profile->is);
+}
+
+void roster_fini(struct roster *roster)
+{
+    for (struct list_link *link; (link = list_pop_front(&roster->clients)) != NULL;) {
+        struct presence_client *client = LIST_ENTRY(link, struct presence_client, link);
+        struct roster_user *user = user_of(client);
+        for (struct roster_seat *seat; (seat = user->seats) != NULL;) {
+            user->seats = seat->next;
+            mem_free(seat);
+        }
+        if (client->named)
+            mem_free(client);
+        else
+            presence_client_free(client);
+    }
+    size_t at = 0;
+    for (struct profile *profile; (profile = map_next(&roster->named, &at)) != NULL;) {
+        roster->opts.watch(roster->opts.arg, id_of(profile), false);
+        drop_peers(roster, profile);
+        free_profile(profile);
+    }
+    map_fini(&roster->named);
+    at = 0;
+    for (struct roster_room *room; (room = map_next(&roster->rooms, &at)) != NULL;) {
+        list_remove(&room->dirty);
+        buf_fini(&room->pending);
+        mem_free(room->seats);
+        mem_free(room);
+    }
+    map_fini(&roster->rooms);
+}

@@ -1,0 +1,161 @@
+/*
+ * Both lists have one fixed span each, so who is put at the end is due last. A slash stands in no
+ * name, so user and room make one key.
+ */
+#include "core/presence/typing.h"
+
+#include <string.h>
+
+#include "core/base/mem.h"
+
+enum { KEY_MAX = 512, CLIENT_MAX = 36 };
+
+struct typist {
+    struct list_link link; /* in active or quiet */
+    uint64_t due_ms;
+    uint64_t told_ms; /* when a true was passed on last */
+    bool active;
+    unsigned client_len;
+    char client[CLIENT_MAX];
+    unsigned user_len, key_len;
+    char key[]; /* user, slash, room */
+};
+
+void typing_init(struct typing *typing, void *arg,
+                 void (*tell)(void *arg, struct slice room, struct slice user, struct slice client,
+                              bool typing))
+{
+    *typing = (struct typing){.arg = arg, .tell = tell};
+    map_init(&typing->typists);
+    list_init(&typing->active);
+    list_init(&typing->quiet);
+}
+
+static void forget(struct typing *typing, struct typist *typist)
+{
+    list_remove(&typist->link);
+    map_remove(&typing->typists, slice_of(typist->key, typist->key_len));
+    mem_free(typist);
+}
+
+void typing_fini(struct typing *typing)
+{
+    struct list *lists[] = {&typing->active, &typing->quiet};
+    for (size_t i = 0; i < 2; i++)
+        for (struct list_link *link; (link = list_first(lists[i])) != NULL;)
+            forget(typing, LIST_ENTRY(link, struct typist, link));
+    map_fini(&typing->typists);
+}
+
+static struct slice key_of(struct slice room, struct slice user, char key[KEY_MAX])
+{
+    if (room.len + user.len + 1 > KEY_MAX)
+        return SLICE_NONE;
+    memcpy(key, user.ptr, user.len);
+    key[user.len] = '/';
+    memcpy(key + user.len + 1, room.ptr, room.len);
+    return slice_of(key, user.len + 1 + room.len);
+}
+
+static struct typist *find(const struct typing *typing, struct slice room, struct slice user)
+{
+    char bytes[KEY_MAX];
+    struct slice key = key_of(room, user, bytes);
+    return key.ptr != NULL ? map_get(&typing->typists, key) : NULL;
+}
+
+/* NULL without memory: then nobody is told, and no harm is done. */
+static struct typist *add(struct typing *typing, struct slice room, struct slice user)
+{
+    char bytes[KEY_MAX];
+    struct slice key = key_of(room, user, bytes);
+    if (key.ptr == NULL)
+        return NULL;
+    struct typist *typist = mem_try_alloc(sizeof *typist + key.len);
+    if (typist == NULL)
+        return NULL;
+    *typist = (struct typist){.user_len = (unsigned)user.len, .key_len = (unsigned)key.len};
+    memcpy(typist->key, key.ptr, key.len);
+    if (map_add(&typing->typists, slice_of(typist->key, typist->key_len), typist) != ERR_OK) {
+        mem_free(typist);
+        return NULL;
+    }
+    return typist;
+}
+
+static void tell(struct typing *typing, const struct typist *typist, bool is_typing)
+{
+    struct slice key = slice_of(typist->key, typist->key_len);
+    typing->tell(typing->arg, slice_skip(key, typist->user_len + 1),
+                 slice_of(typist->key, typist->user_len),
+                 slice_of(typist->client, typist->client_len), is_typing);
+}
+
+void typing_begin(struct typing *typing, struct slice room, struct slice user, struct slice client,
+                  uint64_t now_ms)
+{
+    struct typist *typist = find(typing, room, user);
+    bool is_known = typist != NULL;
+    if (!is_known && (typist = add(typing, room, user)) == NULL)
+        return;
+    bool paused = is_known && now_ms < typist->told_ms + TYPING_PAUSE_MS;
+    if (paused && !typist->active)
+        return; /* the pause goes on */
+    typist->client_len = (unsigned)(client.len < CLIENT_MAX ? client.len : CLIENT_MAX);
+    memcpy(typist->client, client.ptr, typist->client_len);
+    typing->active_count += !typist->active;
+    typist->active = true;
+    typist->due_ms = now_ms + TYPING_OVER_MS;
+    list_move_back(&typing->active, &typist->link);
+    if (paused)
+        return;
+    typist->told_ms = now_ms;
+    tell(typing, typist, true);
+}
+
+static void end(struct typing *typing, struct typist *typist, uint64_t now_ms)
+{
+    typing->active_count--;
+    typist->active = false;
+    typist->due_ms = now_ms + TYPING_PAUSE_MS;
+    list_move_back(&typing->quiet, &typist->link);
+    tell(typing, typist, false);
+}
+
+void typing_end(struct typing *typing, struct slice room, struct slice user, struct slice client,
+                uint64_t now_ms)
+{
+    struct typist *typist = find(typing, room, user);
+    if (typist == NULL || !typist->active)
+        return;
+    if (client.ptr == NULL || slice_equals(client, slice_of(typist->client, typist->client_len)))
+        end(typing, typist, now_ms);
+}
+
+static struct typist *first_due(const struct list *list, uint64_t now_ms)
+{
+    struct list_link *link = list_first(list);
+    struct typist *typist = link != NULL ? LIST_ENTRY(link, struct typist, link) : NULL;
+    return typist != NULL && typist->due_ms <= now_ms ? typist : NULL;
+}
+
+void typing_expire(struct typing *typing, uint64_t now_ms)
+{
+    struct typist *typist;
+    while ((typist = first_due(&typing->active, now_ms)) != NULL)
+        end(typing, typist, now_ms);
+    while ((typist = first_due(&typing->quiet, now_ms)) != NULL)
+        forget(typing, typist);
+}
+
+uint64_t typing_next_ms(const struct typing *typing)
+{
+    const struct list *lists[] = {&typing->active, &typing->quiet};
+    uint64_t next_ms = UINT64_MAX;
+    for (size_t i = 0; i < 2; i++) {
+        const struct list_link *link = list_first(lists[i]);
+        if (link != NULL && LIST_ENTRY(link, struct typist, link)->due_ms < next_ms)
+            next_ms = LIST_ENTRY(link, struct typist, link)->due_ms;
+    }
+    return next_ms;
+}
