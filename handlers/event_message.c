@@ -10,6 +10,7 @@
 #include "core/chat/hub.h"
 #include "core/chat/shard.h"
 #include "core/chat/window.h"
+#include "core/presence/presence.h"
 #include "handlers/events.h"
 #include "handlers/publish.h"
 #include "handlers/rights.h"
@@ -112,8 +113,13 @@ void event_message_send(const struct event_call *call)
     envelope_stamp(envelope);
     if (envelope->type == ENVELOPE_CHAT && !remember(call, wall_ms, named))
         return;
-    if (pass_on(call))
-        reply_sent(call, false);
+    if (!pass_on(call))
+        return;
+    reply_sent(call, false);
+    /* Behind the message, so that nobody sees a moment in which the user neither types nor wrote.
+     */
+    if (call->room_name.ptr != NULL && envelope->type == ENVELOPE_CHAT)
+        presence_message(call->service->presence, client_data(call->client), call->room_name);
 }
 
 /* --- edit and delete --- */

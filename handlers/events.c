@@ -4,6 +4,7 @@
 #include "core/chat/hub.h"
 #include "core/chat/shard.h"
 #include "handlers/event_message.h"
+#include "handlers/event_presence.h"
 #include "handlers/event_room.h"
 #include "handlers/event_session.h"
 #include "handlers/rights.h"
@@ -17,11 +18,17 @@ const struct event events_table[] = {
     {"message:read", ENVELOPE_CHAT, EVENT_MESSAGES, "ids", event_message_read},
     {"notification:send", ENVELOPE_NOTIFICATION, EVENT_MESSAGES, "anything", event_message_send},
     {"system:send", ENVELOPE_SYSTEM, EVENT_MESSAGES, "anything", event_message_send},
+    {"user:typing", ENVELOPE_PRESENCE, EVENT_TYPING, "typing", event_user_typing},
+    {"presence:update", ENVELOPE_PRESENCE, EVENT_PRESENCE, "status, text", event_presence_update},
     {"room:join", ENVELOPE_SYSTEM, EVENT_PRESENCE, "", event_room_join},
     {"room:leave", ENVELOPE_SYSTEM, EVENT_PRESENCE, "", event_room_leave},
     {"ping", ENVELOPE_SYSTEM, EVENT_UNLIMITED, "anything", event_ping},
     {"hello", ENVELOPE_SYSTEM, EVENT_UNLIMITED,
      "client_id, user, pod, heartbeat_ms, max_message_bytes, max_rooms, server_time, version",
+     NULL},
+    {"presence:join", ENVELOPE_PRESENCE, EVENT_UNLIMITED, "user, name, status, text, clients",
+     NULL},
+    {"presence:leave", ENVELOPE_PRESENCE, EVENT_UNLIMITED, "user, name, status, text, clients",
      NULL},
     {"message:status", ENVELOPE_CHAT, EVENT_UNLIMITED, "ids, status, user, room", NULL},
     {"channel:activity", ENVELOPE_NOTIFICATION, EVENT_UNLIMITED, "anything", NULL},

@@ -1,0 +1,63 @@
+#include "handlers/event_presence.h"
+
+#include "core/base/utf8.h"
+#include "core/chat/client.h"
+#include "core/chat/fields.h"
+#include "core/presence/presence.h"
+#include "handlers/events.h"
+#include "handlers/service.h"
+
+static bool read_data(const struct event_call *call, struct field *fields, size_t count)
+{
+    struct slice data = call->envelope->data;
+    return data.ptr != NULL && fields_read(data, fields, count) == ERR_OK;
+}
+
+static bool is_text(const struct field *field)
+{
+    if (field->kind == FIELD_ABSENT || field->kind == FIELD_NULL)
+        return true;
+    struct slice text = field_text(field);
+    return field->kind == FIELD_STRING && text.len <= PRESENCE_TEXT_MAX &&
+           !utf8_has_control(text.ptr, text.len);
+}
+
+/* Status and text together: without a text there is none any more. */
+void event_presence_update(const struct event_call *call)
+{
+    struct field fields[] = {{.name = "status"}, {.name = "text"}};
+    const struct field *status = &fields[0], *text = &fields[1];
+    enum presence_status chosen;
+    if (!read_data(call, fields, 2) || status->kind != FIELD_STRING ||
+        status->text_len > FIELD_TEXT_MAX || !presence_status_parse(field_text(status), &chosen)) {
+        event_refuse_data(call, "data.status must be online, away, busy or offline", "data.status");
+        return;
+    }
+    if (!is_text(text)) {
+        event_refuse_data(call, "data.text must be at most 140 bytes without control characters",
+                          "data.text");
+        return;
+    }
+    presence_update(call->service->presence, client_data(call->client), chosen,
+                    text->kind == FIELD_STRING ? field_text(text) : slice_of("", 0));
+    event_reply(call, slice_str(""));
+}
+
+void event_user_typing(const struct event_call *call)
+{
+    struct field typing = {.name = "typing"};
+    if (call->room_name.ptr == NULL || !call->is_member) {
+        const struct fault fault = {.code = FAULT_CHANNEL_ERROR,
+                                    .message = "one types in a room that one is in",
+                                    .field = "room"};
+        event_refuse(call, &fault);
+        return;
+    }
+    if (!read_data(call, &typing, 1) || typing.kind != FIELD_BOOL) {
+        event_refuse_data(call, "data.typing must be true or false", "data.typing");
+        return;
+    }
+    presence_type(call->service->presence, client_data(call->client), client_id(call->client),
+                  call->room_name, typing.truth);
+    event_reply(call, slice_str(""));
+}

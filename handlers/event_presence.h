@@ -1,0 +1,12 @@
+#pragma once
+
+/*
+ * A user's status and typing (EVENTS: presence, typing).
+ *
+ * Threads: the client's loop.
+ */
+
+struct event_call;
+
+void event_presence_update(const struct event_call *call);
+void event_user_typing(const struct event_call *call);

@@ -1,0 +1,406 @@
+// EVENTS.md sections 4 and 5: who is where, on one pod and on several, status, typing.
+
+import assert from 'node:assert/strict';
+import { after, before, describe, it } from 'node:test';
+
+import { assertEnvelope, clientFor, freshRoom } from '../support/chat.js';
+import { SLOW, eventually, sleep, stretched } from '../support/deadline.js';
+import { ask, askOk, askRefused, eventsClientFor, nextEvent } from '../support/events.js';
+import { redisFor } from '../support/redis.js';
+import { serviceFor } from '../support/service.js';
+
+const GRACE_MS = 400 * SLOW;
+const GRACE = { PRESENCE_GRACE: `${GRACE_MS}ms` };
+const GLOBAL = 'presence:global';
+
+/** The next presence event about this user; others are put aside. */
+async function told(client, event, user, ms) {
+    for (;;) {
+        const envelope = await nextEvent(client, event, ms);
+        if (envelope.data.user === user) return envelope;
+        (client.aside ??= []).push(envelope);
+    }
+}
+
+const user = (client) => client.hello.user;
+
+/** Events of this name about this user that came until now, the ones put aside included. */
+async function allTold(client, event, about) {
+    await askOk(client, { event: 'ping' });
+    return (client.aside ?? []).filter(
+        (envelope) => envelope.event === event && envelope.data.user === about,
+    );
+}
+
+/** Who is in the room as `room:join` of a member tells it. */
+async function listed(client, room) {
+    const { presence } = await askOk(client, { event: 'room:join', room });
+    return presence;
+}
+
+const names = (presence) => presence.map((one) => one.user).sort();
+
+async function podsFor(t, count, env = {}) {
+    const redis = await redisFor(t);
+    const start = () => serviceFor(t, { env: { REDIS_URL: redis.url, ...GRACE, ...env } });
+    const pods = await Promise.all(Array.from({ length: count }, start));
+    for (const pod of pods) await pod.statsWhere('Redis', (stats) => stats.redis.connected);
+    return { redis, pods };
+}
+
+for (const where of ['one pod without Redis', 'two pods']) {
+    describe(`presence on ${where}`, () => {
+        let near;
+        let far;
+        let stop;
+        before(async (t) => {
+            const cleanup = [];
+            const scope = { after: (fn) => cleanup.unshift(fn) };
+            stop = async () => {
+                for (const fn of cleanup) await fn();
+            };
+            if (where === 'two pods') [near, far] = (await podsFor(scope, 2)).pods;
+            else near = far = await serviceFor(scope, { env: GRACE });
+        });
+        after(() => stop());
+
+        it('tells of a join to those who are there, with all that is known', async (t) => {
+            const room = freshRoom();
+            const watcher = await eventsClientFor(t, near, { room });
+            await told(watcher, 'presence:join', user(watcher));
+            const comer = await eventsClientFor(t, far, { room });
+            const join = await told(watcher, 'presence:join', user(comer));
+            assertEnvelope(join, { type: 'presence', room, from: 'server' });
+            assert.deepEqual(join.data, {
+                user: user(comer),
+                name: null,
+                status: 'online',
+                text: '',
+                clients: 1,
+            });
+        });
+
+        it('tells of plain clients, and plain clients of nothing', async (t) => {
+            const room = freshRoom();
+            const watcher = await eventsClientFor(t, near, { room });
+            const plain = await clientFor(t, far, { room });
+            plain.sendJson({ room, data: 'who am I' });
+            const id = (await nextEvent(watcher, undefined)).from;
+            assert.equal((await allTold(watcher, 'presence:join', id)).length, 1);
+            assert.equal((await plain.nextJson()).data, 'who am I');
+            const second = await eventsClientFor(t, near, { room });
+            await told(watcher, 'presence:join', user(second));
+            watcher.sendJson({ room, data: 'over' });
+            assert.equal((await plain.nextJson()).data, 'over');
+        });
+
+        it('tells of a leave only after the time of grace', async (t) => {
+            const room = freshRoom();
+            const watcher = await eventsClientFor(t, near, { room });
+            const comer = await eventsClientFor(t, far, { room });
+            await told(watcher, 'presence:join', user(comer));
+            const began = Date.now();
+            comer.hangUp();
+            const leave = await told(watcher, 'presence:leave', user(comer));
+            assert.ok(Date.now() - began >= GRACE_MS - 50);
+            assert.equal(leave.data.clients, 0);
+            assert.equal(leave.data.status, 'offline');
+        });
+
+        it('tells nothing of one who comes back in time', async (t) => {
+            const room = freshRoom();
+            const watcher = await eventsClientFor(t, near, { room });
+            const comer = await eventsClientFor(t, far);
+            await askOk(comer, { event: 'room:join', room });
+            await told(watcher, 'presence:join', user(comer));
+            await askOk(comer, { event: 'room:leave', room });
+            await askOk(comer, { event: 'room:join', room });
+            await sleep(GRACE_MS * 1.5);
+            assert.equal((await allTold(watcher, 'presence:leave', user(comer))).length, 0);
+            assert.equal((await allTold(watcher, 'presence:join', user(comer))).length, 0);
+        });
+
+        it('lists who is there with the reply to room:join', async (t) => {
+            const room = freshRoom();
+            const plain = await clientFor(t, far, { room });
+            const first = await eventsClientFor(t, far, { room });
+            const second = await eventsClientFor(t, near);
+            await eventually('all three', async () => {
+                const presence = await listed(second, room);
+                return presence.length === 3 && presence;
+            });
+            const presence = await listed(second, room);
+            assert.ok(names(presence).includes(user(first)));
+            assert.ok(names(presence).includes(user(second)));
+            for (const one of presence) {
+                assert.deepEqual(Object.keys(one), [
+                    'user',
+                    'name',
+                    'status',
+                    'text',
+                    'clients',
+                    'since',
+                ]);
+                assert.ok(Math.abs(Date.now() - Date.parse(one.since)) < stretched(60000));
+            }
+            plain.hangUp();
+        });
+
+        it('tells a status to every room of the user, and only a new one', async (t) => {
+            const [one, two] = [freshRoom(), freshRoom()];
+            const inOne = await eventsClientFor(t, near, { room: one });
+            const inTwo = await eventsClientFor(t, near, { room: two });
+            const busy = await eventsClientFor(t, far, { room: one });
+            await askOk(busy, { event: 'room:join', room: two });
+            await told(inOne, 'presence:join', user(busy));
+            await told(inTwo, 'presence:join', user(busy));
+            const update = { event: 'presence:update', data: { status: 'busy', text: 'hélas' } };
+            await askOk(busy, update);
+            for (const [client, room] of [
+                [inOne, one],
+                [inTwo, two],
+            ]) {
+                const { data } = await told(client, 'presence:update', user(busy));
+                assert.deepEqual(data, {
+                    user: user(busy),
+                    name: null,
+                    status: 'busy',
+                    text: 'hélas',
+                    clients: 1,
+                });
+                const found = (await listed(client, room)).find((who) => who.user === user(busy));
+                assert.equal(found.status, 'busy');
+            }
+            await askOk(busy, update);
+            await askOk(busy, { event: 'presence:update', data: { status: 'away' } });
+            const next = await told(inOne, 'presence:update', user(busy));
+            assert.equal(next.data.status, 'away');
+            assert.equal(next.data.text, '');
+        });
+
+        it('shows who is offline to nobody', async (t) => {
+            const room = freshRoom();
+            const watcher = await eventsClientFor(t, near, { room });
+            const ghost = await eventsClientFor(t, far, { room });
+            await told(watcher, 'presence:join', user(ghost));
+            await askOk(ghost, { event: 'presence:update', data: { status: 'offline' } });
+            await told(watcher, 'presence:leave', user(ghost));
+            assert.deepEqual(names(await listed(watcher, room)), [user(watcher)]);
+            ghost.sendJson({ event: 'user:typing', room, data: { typing: true } });
+            await askOk(ghost, { event: 'presence:update', data: { status: 'online' } });
+            await told(watcher, 'presence:join', user(ghost));
+            assert.equal((await allTold(watcher, 'user:typing', user(ghost))).length, 0);
+        });
+
+        it('refuses what is no status', async (t) => {
+            const client = await eventsClientFor(t, near, { room: freshRoom() });
+            const refused = (data, field) =>
+                askRefused(client, { event: 'presence:update', data }, 'INVALID_PAYLOAD', field);
+            await refused({}, 'data.status');
+            await refused({ status: 'gone' }, 'data.status');
+            await refused({ status: 1 }, 'data.status');
+            await refused('busy', 'data.status');
+            await refused({ status: 'busy', text: 7 }, 'data.text');
+            await refused({ status: 'busy', text: 'x'.repeat(141) }, 'data.text');
+            await refused({ status: 'busy', text: 'a\u0000b' }, 'data.text');
+            const longest = { status: 'busy', text: 'x'.repeat(140) };
+            await askOk(client, { event: 'presence:update', data: longest });
+        });
+
+        it('tells presence:global of everybody who comes online and goes', async (t) => {
+            const watcher = await eventsClientFor(t, near, { room: GLOBAL });
+            await told(watcher, 'presence:update', user(watcher));
+            const comer = await eventsClientFor(t, far);
+            const online = await told(watcher, 'presence:update', user(comer));
+            assertEnvelope(online, { type: 'presence', room: GLOBAL, from: 'server' });
+            assert.equal(online.data.status, 'online');
+            await askOk(comer, { event: 'presence:update', data: { status: 'busy' } });
+            await askOk(comer, { event: 'presence:update', data: { status: 'offline' } });
+            const hidden = await told(watcher, 'presence:update', user(comer));
+            assert.equal(hidden.data.status, 'offline', 'busy is not told here');
+            await askOk(comer, { event: 'presence:update', data: { status: 'online' } });
+            assert.equal(
+                (await told(watcher, 'presence:update', user(comer))).data.status,
+                'online',
+            );
+            comer.hangUp();
+            const gone = await told(watcher, 'presence:update', user(comer));
+            assert.equal(gone.data.status, 'offline');
+        });
+
+        it('passes typing on, not too often, and ends it', async (t) => {
+            const room = freshRoom();
+            const watcher = await eventsClientFor(t, near, { room });
+            const typist = await eventsClientFor(t, far, { room });
+            await told(watcher, 'presence:join', user(typist));
+            const type = (typing) => askOk(typist, { event: 'user:typing', room, data: { typing } });
+            await type(true);
+            const begun = await told(watcher, 'user:typing', user(typist));
+            assertEnvelope(begun, { type: 'presence', room, from: 'server' });
+            assert.deepEqual(begun.data, { user: user(typist), typing: true });
+            await type(true);
+            await type(false);
+            assert.equal(
+                (await told(watcher, 'user:typing', user(typist))).data.typing,
+                false,
+                'the second true came within 3 s of the first',
+            );
+            await type(true);
+            await type(false);
+            await sleep(3000);
+            await type(true);
+            assert.equal((await told(watcher, 'user:typing', user(typist))).data.typing, true);
+            typist.sendJson({ room, data: 'what I typed' });
+            assert.equal((await told(watcher, 'user:typing', user(typist))).data.typing, false);
+            assert.equal((await allTold(typist, 'user:typing', user(typist))).length, 0);
+        });
+
+        it('ends typing of one who says no more, and of one who leaves', async (t) => {
+            const room = freshRoom();
+            const watcher = await eventsClientFor(t, near, { room });
+            const typist = await eventsClientFor(t, far, { room });
+            const leaver = await eventsClientFor(t, far, { room });
+            await told(watcher, 'presence:join', user(typist));
+            await told(watcher, 'presence:join', user(leaver));
+            const message = { event: 'user:typing', room, data: { typing: true } };
+            await askOk(leaver, message);
+            assert.equal((await told(watcher, 'user:typing', user(leaver))).data.typing, true);
+            leaver.hangUp();
+            assert.equal((await told(watcher, 'user:typing', user(leaver))).data.typing, false);
+            await askOk(typist, message);
+            await told(watcher, 'user:typing', user(typist));
+            const began = Date.now();
+            assert.equal(
+                (await told(watcher, 'user:typing', user(typist), 10000)).data.typing,
+                false,
+            );
+            assert.ok(Date.now() - began >= 5500);
+        });
+
+        it('refuses typing where one is not', async (t) => {
+            const client = await eventsClientFor(t, near, { room: freshRoom() });
+            const refused = (message, code, field) =>
+                askRefused(client, { event: 'user:typing', ...message }, code, field);
+            await refused({ room: freshRoom(), data: { typing: true } }, 'CHANNEL_ERROR', 'room');
+            await refused({ room: '', data: { typing: true } }, 'CHANNEL_ERROR', 'room');
+            await refused({ data: {} }, 'INVALID_PAYLOAD', 'data.typing');
+            await refused({ data: { typing: 1 } }, 'INVALID_PAYLOAD', 'data.typing');
+        });
+    });
+}
+
+describe('a silent user', () => {
+    it('is away, and online with the next message', async (t) => {
+        const { pods } = await podsFor(t, 2, { PRESENCE_AWAY: '700ms' });
+        const room = freshRoom();
+        const watcher = await eventsClientFor(t, pods[0], { room });
+        const silent = await eventsClientFor(t, pods[1], { room });
+        await told(watcher, 'presence:join', user(silent));
+        const beat = setInterval(() => watcher.sendJson({ event: 'ping' }), 100);
+        t.after(() => clearInterval(beat));
+        assert.equal((await told(watcher, 'presence:update', user(silent))).data.status, 'away');
+        await askOk(silent, { event: 'ping' });
+        assert.equal((await told(watcher, 'presence:update', user(silent))).data.status, 'online');
+        await askOk(silent, { event: 'presence:update', data: { status: 'busy' } });
+        assert.equal((await told(watcher, 'presence:update', user(silent))).data.status, 'busy');
+        await sleep(1200);
+        const updates = await allTold(watcher, 'presence:update', user(silent));
+        assert.equal(updates.length, 0, 'who is busy does not become away');
+    });
+});
+
+describe('pods', () => {
+    it('tell each other within 200 ms', async (t) => {
+        const { pods } = await podsFor(t, 2);
+        const room = freshRoom();
+        const watcher = await eventsClientFor(t, pods[0], { room });
+        const comer = await eventsClientFor(t, pods[1], { room });
+        await told(watcher, 'presence:join', user(comer));
+        const taken = [];
+        for (let i = 0; i < 20; i += 1) {
+            const status = i % 2 === 0 ? 'busy' : 'online';
+            const began = performance.now();
+            comer.sendJson({ event: 'presence:update', data: { status } });
+            await told(watcher, 'presence:update', user(comer));
+            taken.push(performance.now() - began);
+        }
+        taken.sort((a, b) => a - b);
+        t.diagnostic(`median ${taken[10].toFixed(1)} ms, longest ${taken[19].toFixed(1)} ms`);
+        assert.ok(taken[10] < stretched(200), `median of ${taken}`);
+    });
+
+    it('that are killed take their users with them, once', async (t) => {
+        const { pods, redis } = await podsFor(t, 3);
+        const room = freshRoom();
+        const [a, b, c] = await Promise.all(
+            pods.map((pod) => eventsClientFor(t, pod, { room })),
+        );
+        const plain = await clientFor(t, pods[2], { room });
+        for (const watcher of [a, b]) {
+            await eventually('all', async () => (await listed(watcher, room)).length === 4);
+        }
+        await pods[2].kill();
+        plain.hangUp();
+        const keep = await eventsClientFor(t, pods[1], { room });
+        await told(a, 'presence:leave', user(c), 40000);
+        await told(b, 'presence:leave', user(c), 40000);
+        for (const watcher of [a, b]) {
+            await eventually('the rest', async () =>
+                assert.deepEqual(names(await listed(watcher, room)), [a, b, keep].map(user).sort()) ||
+                true,
+            );
+            assert.equal((await allTold(watcher, 'presence:leave', user(c))).length, 0);
+            assert.equal((await allTold(watcher, 'presence:leave', user(a))).length, 0);
+        }
+        const client = await redis.client();
+        await eventually('a clean hash', async () => {
+            const fields = await client.command('HKEYS', `realtime:presence:${room}`);
+            return fields.length === 3;
+        });
+        client.close();
+    });
+
+    it('that end in order take their users back at once', async (t) => {
+        const { pods, redis } = await podsFor(t, 2);
+        const room = freshRoom();
+        const watcher = await eventsClientFor(t, pods[0], { room });
+        const other = await eventsClientFor(t, pods[1], { room });
+        await told(watcher, 'presence:join', user(other));
+        await pods[1].stop();
+        const client = await redis.client();
+        const fields = await client.command('HKEYS', `realtime:presence:${room}`);
+        client.close();
+        assert.equal(fields.length, 1);
+        await told(watcher, 'presence:leave', user(other));
+    });
+
+    it('hold nobody gone while Redis is away, and agree when it is back', async (t) => {
+        const { pods, redis } = await podsFor(t, 2);
+        const room = freshRoom();
+        const a = await eventsClientFor(t, pods[0], { room });
+        const b = await eventsClientFor(t, pods[1], { room });
+        const leaver = await eventsClientFor(t, pods[1], { room });
+        await eventually('all', async () => (await listed(a, room)).length === 3);
+        await redis.kill();
+        for (const pod of pods) await pod.statsWhere('no Redis', (s) => !s.redis.connected);
+        leaver.hangUp();
+        const comer = await eventsClientFor(t, pods[1], { room });
+        await told(b, 'presence:leave', user(leaver));
+        assert.equal((await allTold(a, 'presence:leave', user(b))).length, 0);
+        assert.ok(names(await listed(a, room)).includes(user(b)));
+        await redis.start();
+        for (const pod of pods) await pod.statsWhere('Redis', (s) => s.redis.connected, 20000);
+        await told(a, 'presence:join', user(comer), 20000);
+        await told(a, 'presence:leave', user(leaver), 40000);
+        const truth = [a, b, comer].map(user).sort();
+        for (const client of [a, b]) {
+            await eventually('the truth', async () => {
+                const presence = await listed(client, room);
+                assert.deepEqual(names(presence), truth);
+                return presence.every((one) => one.clients === 1);
+            }, 30000);
+        }
+        assert.equal((await allTold(a, 'presence:leave', user(b))).length, 0);
+        assert.equal((await allTold(b, 'presence:leave', user(a))).length, 0);
+    });
+});
