@@ -8,17 +8,25 @@
 #include "core/chat/client.h"
 #include "core/chat/hub.h"
 #include "core/chat/shard.h"
+#include "core/presence/presence.h"
 #include "handlers/events.h"
 #include "handlers/rights.h"
 #include "handlers/service.h"
 
-/* Six bytes an octet when it is escaped, and quotes. */
-enum { RAW_MAX = ENVELOPE_REF_MAX * 6 + 2 };
+enum {
+    /* Six bytes an octet when it is escaped, and quotes. */
+    RAW_MAX = ENVELOPE_REF_MAX * 6 + 2,
+    /* Users that the reply to a join lists, and what they come to at most. */
+    LISTED_MAX = 100,
+    REPLY_MAX = 8 * ROOM_NAME_MAX + LISTED_MAX * 2048,
+};
 
 /* A change of membership on its way. */
 struct change {
     struct loop_task task;
     struct bus_waiter waiter;
+    struct presence_query query;
+    struct buf users; /* JSON; of a join */
     struct service *service;
     struct client *client;
     struct seat *seat; /* to take or to vacate; NULL: nothing changes */
@@ -45,6 +53,12 @@ static void recall(const struct change *change, struct envelope *out)
 
 /* --- the reply --- */
 
+static void free_change(struct change *change)
+{
+    buf_fini(&change->users);
+    mem_free(change);
+}
+
 static void reply(struct change *change)
 {
     struct buf *scratch = &client_shard(change->client)->scratch;
@@ -53,11 +67,16 @@ static void reply(struct change *change)
     recall(change, &taken);
     if (!taken.ref_given)
         return;
-    buf_init(&members, 8 * ROOM_NAME_MAX);
+    buf_init(&members, REPLY_MAX);
     buf_append_str(&members, ",\"room\":");
     json_append_string(&members, room_of(change));
     buf_printf(&members, ",\"members\":%zu",
                hub_count_members(change->service->hub, room_of(change)));
+    if (change->joins) {
+        buf_append_str(&members, ",\"presence\":[");
+        buf_append_slice(&members, buf_slice(&change->users));
+        buf_append_char(&members, ']');
+    }
     buf_clear(scratch);
     envelope_append_reply(scratch, &taken, buf_slice(&members));
     if (scratch->err == ERR_OK && members.err == ERR_OK)
@@ -71,14 +90,56 @@ static void run_reply(struct loop_task *task, struct loop *loop)
     (void)loop;
     if (client_task_done(change->client))
         reply(change);
-    mem_free(change);
+    free_change(change);
+}
+
+/* The presence thread. */
+static void on_listed(struct presence_query *query, const struct presence_view *users,
+                      size_t listed, size_t count)
+{
+    struct change *change = LIST_ENTRY(query, struct change, query);
+    (void)count;
+    for (size_t i = 0; i < listed; i++) {
+        if (i != 0)
+            buf_append_char(&change->users, ',');
+        presence_append_user(&change->users, &users[i]);
+    }
+    change->task.run = run_reply;
+    loop_post(client_shard(change->client)->loop, &change->task);
+}
+
+/* Who is there is asked first: behind the client's own coming, which presence was told of. */
+static void begin_reply(struct change *change)
+{
+    if (!change->joins || !change->ref_given) {
+        reply(change);
+        free_change(change);
+        return;
+    }
+    client_task_begin(change->client);
+    change->query = (struct presence_query){.max = LISTED_MAX,
+                                            .lingering = true,
+                                            .done = on_listed,
+                                            .room_len = (unsigned)change->room_len};
+    memcpy(change->query.room, change->room, change->room_len);
+    presence_ask(change->service->presence, &change->query);
+}
+
+static void run_subscribed(struct loop_task *task, struct loop *loop)
+{
+    struct change *change = LIST_ENTRY(task, struct change, task);
+    (void)loop;
+    if (client_task_done(change->client))
+        begin_reply(change);
+    else
+        free_change(change);
 }
 
 /* The bus thread. */
 static void on_subscribed(struct bus_waiter *waiter)
 {
     struct change *change = LIST_ENTRY(waiter, struct change, waiter);
-    change->task.run = run_reply;
+    change->task.run = run_subscribed;
     loop_post(client_shard(change->client)->loop, &change->task);
 }
 
@@ -122,8 +183,9 @@ static void run_change(struct loop_task *task, struct loop *loop)
         return;
     }
     if (done)
-        reply(change);
-    mem_free(change);
+        begin_reply(change);
+    else
+        free_change(change);
 }
 
 static size_t copy(char *out, size_t size, struct slice raw)
@@ -161,6 +223,7 @@ static void post(const struct event_call *call, bool joins)
                               .seat = seat,
                               .joins = joins,
                               .ref_given = call->envelope->ref_given};
+    buf_init(&change->users, REPLY_MAX);
     change->room_len = copy(change->room, sizeof change->room, call->room_name);
     change->ref_len = copy(change->ref, sizeof change->ref, call->envelope->raw_ref);
     change->id_len = copy(change->id, sizeof change->id, call->envelope->raw_id);

@@ -510,21 +510,30 @@ static void begin_aside(struct presence *presence, struct presence_query *query)
     replica_init(&load->aside, &presence->replicas, room_name(load));
     list_push_back(&load->queries, &query->link);
     fill_own(presence, &load->aside, roster_find_room(&presence->roster, name));
-    if (presence->store_is_up)
-        begin_pages(load);
-    else
-        end_load(load, true);
+    begin_pages(load);
+}
+
+/* With what this pod knows by itself. */
+static void answer_alone(struct presence *presence, struct presence_query *query)
+{
+    struct slice name = slice_of(query->room, query->room_len);
+    struct replica replica;
+    replica_init(&replica, &presence->replicas, name);
+    fill_own(presence, &replica, roster_find_room(&presence->roster, name));
+    answer(query, &replica);
+    replica_fini(&replica);
 }
 
 void load_query(struct presence *presence, struct presence_query *query)
 {
     struct slice name = slice_of(query->room, query->room_len);
     const struct roster_room *room = roster_find_room(&presence->roster, name);
-    query->link = (struct list_link){0};
     if (room != NULL && room->replica != NULL && !room->replica->silent)
         answer(query, room->replica);
     else if (room != NULL && room->load != NULL)
         list_push_back(&room->load->queries, &query->link);
+    else if (!presence->store_is_up)
+        answer_alone(presence, query);
     else if (presence->asides < ASIDES_MAX)
         begin_aside(presence, query);
     else
@@ -540,13 +549,41 @@ void load_abandon(struct presence *presence)
             answer_all(load);
     }
     for (struct list_link *link; (link = list_pop_front(&presence->queries)) != NULL;)
-        begin_aside(presence, LIST_ENTRY(link, struct presence_query, link));
+        answer_alone(presence, LIST_ENTRY(link, struct presence_query, link));
 }
 
 /* --- the turn --- */
 
+static struct presence_query *first_query(const struct load *load)
+{
+    struct list_link *link = list_first(&load->queries);
+    return link != NULL ? LIST_ENTRY(link, struct presence_query, link) : NULL;
+}
+
+/* Redis takes its time: those who wait get what is known. */
+static void answer_late(struct presence *presence, uint64_t now_ms)
+{
+    const struct list *loads = &presence->loads;
+    for (struct list_link *link = loads->head.next; link != &loads->head; link = link->next) {
+        struct load *load = LIST_ENTRY(link, struct load, link);
+        for (struct presence_query *query;
+             (query = first_query(load)) != NULL && query->due_ms <= now_ms;) {
+            list_remove(&query->link);
+            answer(query, load->replica);
+        }
+    }
+    for (struct list_link *link; (link = list_first(&presence->queries)) != NULL;) {
+        struct presence_query *query = LIST_ENTRY(link, struct presence_query, link);
+        if (query->due_ms > now_ms)
+            return;
+        list_remove(link);
+        answer_alone(presence, query);
+    }
+}
+
 void load_turn(struct presence *presence, uint64_t now_ms)
 {
+    answer_late(presence, now_ms);
     while (presence->asides < ASIDES_MAX && !list_is_empty(&presence->queries))
         load_query(presence,
                    LIST_ENTRY(list_pop_front(&presence->queries), struct presence_query, link));
@@ -562,5 +599,15 @@ void load_turn(struct presence *presence, uint64_t now_ms)
 
 uint64_t load_next_ms(const struct presence *presence)
 {
-    return presence->store_is_up ? presence->poll_ms : UINT64_MAX;
+    uint64_t next_ms = presence->store_is_up ? presence->poll_ms : UINT64_MAX;
+    const struct list *loads = &presence->loads;
+    for (struct list_link *link = loads->head.next; link != &loads->head; link = link->next) {
+        const struct presence_query *query = first_query(LIST_ENTRY(link, struct load, link));
+        if (query != NULL && query->due_ms < next_ms)
+            next_ms = query->due_ms;
+    }
+    const struct list_link *waiting = list_first(&presence->queries);
+    if (waiting != NULL && LIST_ENTRY(waiting, struct presence_query, link)->due_ms < next_ms)
+        next_ms = LIST_ENTRY(waiting, struct presence_query, link)->due_ms;
+    return next_ms;
 }

@@ -390,7 +390,8 @@ void presence_on_signal(struct presence *presence, struct slice group, struct sl
 static void run_query(struct loop_task *task, struct loop *loop)
 {
     struct presence_query *query = LIST_ENTRY(task, struct presence_query, task);
-    (void)loop;
+    query->link = (struct list_link){0};
+    query->due_ms = loop_now_ms(loop) + PRESENCE_QUERY_MS;
     load_query(query->presence, query);
 }
 

@@ -44,6 +44,8 @@ enum {
     PRESENCE_POLL_MS = 2500,    /* how often other pods' leases are looked at */
     PRESENCE_SETTLE_MS = 10000, /* so long they have when Redis is back */
     PRESENCE_ROOM_MAX = 128,
+    /* A query waits no longer for Redis, and is answered with what is known here. */
+    PRESENCE_QUERY_MS = 1000,
 };
 
 /* Something that this pod's events clients are to be told. Good for the call. */
@@ -129,6 +131,7 @@ struct presence_query {
     struct list_link link; /* presence's, like the next two */
     struct loop_task task;
     struct presence *presence;
+    uint64_t due_ms;
     size_t max;     /* users to be listed */
     bool lingering; /* with those whose leave was not told yet */
     /* On the presence thread, exactly once; may free the query. `users` is good for the call, in
