@@ -3,7 +3,7 @@
 #include "core/base/utf8.h"
 
 #define ROOM_PREFIX   "realtime:room:"
-#define EVENTS_PREFIX "realtime:events" /* the group's name begins with the slash */
+#define EVENTS_PREFIX "realtime-events" /* the group's name begins with the slash */
 
 static bool is_events(struct slice room)
 {

@@ -5,9 +5,11 @@
  *
  *     realtime:global          everybody's messages
  *     realtime:room:{room}     a room's
- *     realtime:events/{room}   what the pods themselves tell a room's events clients
  *     realtime:control         what a pod tells all others
  *     realtime:control:{pod}   what a pod tells this one
+ *     realtime-events/{room}   what the pods themselves tell a room's events clients, and each
+ *                              other; apart from the others, for programs that listen to
+ *                              realtime:* and want messages only
  *
  * A room is named as the hub names it: the group of a room's events clients is `/{room}`. Only in
  * here, the pods themselves are a room: `//` is all of them, `//{pod}` is one.

@@ -13,7 +13,7 @@
  *
  *     realtime:presence:{room}   hash: {lease}:{user} to the record of that pod (record.h)
  *     realtime:lease:{lease}     the pod's id, for LEASE_MS unless renewed
- *     realtime:events/{room}     signals, beside what clients are told
+ *     realtime-events/{room}     signals, beside what clients are told
  *
  * While Redis is away nobody is held gone for that. When it is back every pod writes its state
  * anew, and gives the others SETTLE_MS for it before it judges their leases.

@@ -33,7 +33,7 @@ static size_t model_room(const char *text)
     static bool compiled;
     regmatch_t match[3];
     if (!compiled)
-        require(regcomp(&regex, "^realtime:(room:|events/)(" NAME ")$", REG_EXTENDED) == 0);
+        require(regcomp(&regex, "^realtime(:room:|-events/)(" NAME ")$", REG_EXTENDED) == 0);
     compiled = true;
     if (regexec(&regex, text, 3, match, 0) != 0 || match[2].rm_eo - match[2].rm_so > ROOM_NAME_MAX)
         return 0;

@@ -8,10 +8,17 @@ export const PROTOCOL = 'chat.events.v1';
 
 let refs = 0;
 
-/** An events client whose hello is read already: `client.hello`. */
+/**
+ * An events client whose hello is read already: `client.hello`; and the news that it came itself,
+ * where it has a room.
+ */
 export async function eventsClientFor(test, target, options = {}) {
     const client = await clientFor(test, target, { protocol: PROTOCOL, ...options });
     client.hello = (await client.nextJson()).data;
+    if (options.room !== undefined && options.room !== 'presence:global') {
+        const { event, data } = await client.nextJson();
+        assert.deepEqual([event, data.user], ['presence:join', client.hello.user]);
+    }
     return client;
 }
 

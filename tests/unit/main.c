@@ -60,6 +60,10 @@
     SUITE("core/bus/pod_prefix", pod_prefix_tests)                                                 \
     SUITE("core/bus/recent", recent_tests)                                                         \
     SUITE("core/bus/redis_url", redis_url_tests)                                                   \
+    SUITE("core/presence/record", record_tests)                                                    \
+    SUITE("core/presence/replica", replica_tests)                                                  \
+    SUITE("core/presence/roster", roster_tests)                                                    \
+    SUITE("core/presence/typing", typing_tests)                                                    \
     SUITE("openapi/embed", embed_tests)                                                            \
     SUITE("handlers/body", body_tests)                                                             \
     SUITE("handlers/origin", origin_tests)                                                         \

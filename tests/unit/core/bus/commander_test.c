@@ -7,7 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "core/base/mem.h"
+#include "core/base/clock.h"
 #include "tests/support/bus_pod.h"
 #include "tests/support/redis_server.h"
 
@@ -180,7 +180,8 @@ static void note_taken(void *arg, bool taken)
 static void init_alone(struct commander *commander, size_t max_bytes, int *taken)
 {
     static const struct redis_url url = {0};
-    const struct redis_link_opts link = {.url = &url, .epoll_fd = -1, .wake_fd = -1};
+    const struct redis_link_opts link = {
+        .url = &url, .epoll_fd = -1, .wake_fd = -1, .clock_ms = clock_monotonic_ms};
     const struct commander_opts opts = {
         .max_bytes = max_bytes, .arg = taken, .on_commands = note_taken};
     commander_init(commander, &link, &opts);
