@@ -9,7 +9,7 @@ static void rooms_have_their_channels(void)
         const char *room, *channel;
     } rows[] = {
         {"lobby", "realtime:room:lobby"},      {"user:ada", "realtime:room:user:ada"},
-        {"/lobby", "realtime:events/lobby"},   {"//", "realtime:control"},
+        {"/lobby", "realtime-events/lobby"},   {"//", "realtime:control"},
         {"//pod-1", "realtime:control:pod-1"},
     };
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
@@ -30,14 +30,14 @@ static void channels_of_rooms_are_found(void)
         const char *channel, *room; /* NULL: none */
     } rows[] = {
         {"realtime:room:lobby", "lobby"},
-        {"realtime:events/lobby", "/lobby"},
+        {"realtime-events/lobby", "/lobby"},
         {"realtime:room:", NULL},
         {"realtime:room:a/b", NULL},
         {"realtime:room:/a", NULL},
-        {"realtime:events", NULL},
-        {"realtime:events/", NULL},
-        {"realtime:eventsa", NULL},
-        {"realtime:events//pod", NULL},
+        {"realtime-events", NULL},
+        {"realtime-events/", NULL},
+        {"realtime-eventsa", NULL},
+        {"realtime-events//pod", NULL},
         {"realtime:control", NULL},
         {"realtime:control:pod", NULL},
         {"realtime:global", NULL},
