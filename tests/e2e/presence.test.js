@@ -67,7 +67,6 @@ for (const where of ['one pod without Redis', 'two pods']) {
         it('tells of a join to those who are there, with all that is known', async (t) => {
             const room = freshRoom();
             const watcher = await eventsClientFor(t, near, { room });
-            await told(watcher, 'presence:join', user(watcher));
             const comer = await eventsClientFor(t, far, { room });
             const join = await told(watcher, 'presence:join', user(comer));
             assertEnvelope(join, { type: 'presence', room, from: 'server' });
