@@ -23,6 +23,7 @@
 #include "core/ws/handshake.h"
 #include "handlers/access.h"
 #include "handlers/body.h"
+#include "handlers/get_presence.h"
 #include "handlers/get_rooms.h"
 #include "handlers/reply.h"
 #include "handlers/request.h"
@@ -294,6 +295,7 @@ static void on_completed(void *arg, struct MHD_Connection *connection, void **co
     *context = NULL;
     upgrade_forget(request);
     get_rooms_forget(request);
+    get_presence_forget(request);
     body_fini(&request->body);
     mem_free(request);
     /* The next request's head has as long as the first one's. */

@@ -20,6 +20,7 @@
 
 struct client;
 struct http;
+struct presence_request;
 struct rooms_request;
 struct route;
 struct service;
@@ -35,8 +36,9 @@ struct request {
     const struct route *route;
     struct refusal refusal; /* by its head */
     struct body body;
-    struct rooms_request *rooms; /* of get_rooms.c; NULL: none */
-    struct digest credentials;   /* tells who is let in by ROUTE_API from others */
+    struct rooms_request *rooms;       /* of get_rooms.c; NULL: none */
+    struct presence_request *presence; /* of get_presence.c; NULL: none */
+    struct digest credentials;         /* tells who is let in by ROUTE_API from others */
 
     /* The upgrade's. */
     struct client *client;    /* admitted, its socket not handed over yet */

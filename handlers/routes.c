@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "handlers/delete_room.h"
+#include "handlers/get_presence.h"
 #include "handlers/get_rooms.h"
 #include "handlers/health.h"
 #include "handlers/metrics.h"
@@ -30,6 +31,7 @@ static const struct route table[] = {
     {ROUTE_GET, "/api/chat-api/ws/{room}", upgrade_answer, ROUTE_OPEN},
     {ROUTE_GET, "/ws", upgrade_answer, ROUTE_OPEN},
     {ROUTE_GET, "/ws/{room}", upgrade_answer, ROUTE_OPEN},
+    {ROUTE_GET, "/api/chat-api/rooms/{room}/presence", get_presence_answer, ROUTE_OPEN},
     {ROUTE_GET, "/api/chat-api/rooms", get_rooms_answer, ROUTE_API},
     {ROUTE_DELETE, "/api/chat-api/rooms/{room}", delete_room_answer, ROUTE_API},
     {ROUTE_POST, "/api/chat-api/users/{user}/disconnect", post_disconnect_answer, ROUTE_API},

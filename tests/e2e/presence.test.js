@@ -3,9 +3,10 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
 
-import { assertEnvelope, clientFor, freshRoom } from '../support/chat.js';
+import { assertEnvelope, assertErrorResponse, clientFor, freshRoom } from '../support/chat.js';
 import { SLOW, eventually, sleep, stretched } from '../support/deadline.js';
-import { ask, askOk, askRefused, eventsClientFor, nextEvent } from '../support/events.js';
+import { askOk, askRefused, eventsClientFor, nextEvent } from '../support/events.js';
+import { request } from '../support/http.js';
 import { redisFor } from '../support/redis.js';
 import { serviceFor } from '../support/service.js';
 
@@ -189,6 +190,41 @@ for (const where of ['one pod without Redis', 'two pods']) {
             await askOk(ghost, { event: 'presence:update', data: { status: 'online' } });
             await told(watcher, 'presence:join', user(ghost));
             assert.equal((await allTold(watcher, 'user:typing', user(ghost))).length, 0);
+        });
+
+        it('tells who is in a room over HTTP, members or not', async (t) => {
+            const room = `${freshRoom()} é`;
+            const ask = async (pod) => {
+                const path = `/api/chat-api/rooms/${encodeURIComponent(room)}/presence`;
+                const response = await request(pod, path);
+                assert.equal(response.status, 200);
+                return response.json;
+            };
+            assert.deepEqual(await ask(near), { room, count: 0, users: [] });
+            const plain = await clientFor(t, far, { room });
+            const first = await eventually('one', async () => {
+                const answer = await ask(near);
+                return answer.count === 1 && answer;
+            });
+            assert.equal(first.users[0].status, 'online');
+            assert.equal(first.users[0].clients, 1);
+            const member = await eventsClientFor(t, near, { room });
+            for (const pod of [near, far]) {
+                const { count, users } = await ask(pod);
+                assert.equal(count, 2);
+                assert.deepEqual(users[0], first.users[0], 'in the order of their coming');
+                assert.equal(users[1].user, user(member));
+            }
+            plain.hangUp();
+            await eventually('gone at once', async () => (await ask(far)).count === 1);
+            await eventually('gone at once', async () => (await ask(near)).count === 1);
+        });
+
+        it('refuses a list of what is no room', async () => {
+            const get = (name) => request(near, `/api/chat-api/rooms/${name}/presence`);
+            assertErrorResponse(await get('%zz'), 400, 'CHANNEL_ERROR');
+            assertErrorResponse(await get('a%2Fb'), 400, 'CHANNEL_ERROR');
+            assertErrorResponse(await get('user:ann'), 403, 'CHANNEL_ERROR');
         });
 
         it('refuses what is no status', async (t) => {

@@ -24,6 +24,7 @@ const CONTRACT_PATHS = [
 const API_ROUTES = [
     'DELETE /api/chat-api/rooms/{room}',
     'GET /api/chat-api/rooms',
+    'GET /api/chat-api/rooms/{room}/presence',
     'POST /api/chat-api/batch',
     'POST /api/chat-api/messages',
     'POST /api/chat-api/rooms/{room}/activity',

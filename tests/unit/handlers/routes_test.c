@@ -166,6 +166,14 @@ static void a_segment_in_the_middle_stands_for_itself(void)
     }
 }
 
+static void presence_is_found_beside_a_room(void)
+{
+    struct route_match match;
+    routes_find("/api/chat-api/rooms/a%2Fb/presence", "GET", false, &match);
+    CU_ASSERT_PTR_NOT_NULL_FATAL(match.route);
+    CU_ASSERT_TRUE(slice_equals_str(match.rest, "a%2Fb"));
+}
+
 static void the_method_picks_the_route(void)
 {
     static const char *const foreign[] = {"PUT", "POST", "DELETE", "get", "", "HEADS"};
@@ -210,6 +218,7 @@ CU_TestInfo routes_tests[] = {
     {"templates_are_well_formed", templates_are_well_formed},
     {"both_prefixes_have_the_same_handlers", both_prefixes_have_the_same_handlers},
     {"a_segment_in_the_middle_stands_for_itself", a_segment_in_the_middle_stands_for_itself},
+    {"presence_is_found_beside_a_room", presence_is_found_beside_a_room},
     {"the_method_picks_the_route", the_method_picks_the_route},
     {"api_routes_are_hidden_without_access", api_routes_are_hidden_without_access},
     {"allow_names_every_method", allow_names_every_method},
