@@ -131,6 +131,8 @@ describe('requests over the limits', () => {
         'a target of 20 kB': { path: `/ws/${'r'.repeat(20000)}` },
         'a target of 1 MB': { path: `/healthz?${'q'.repeat(1000000)}` },
         'a query of 5,000 parameters': { path: `/ws?${'room=a&'.repeat(5000)}` },
+        // libmicrohttpd has no memory left to answer with, and waits for the deadline of the head.
+        'a query of 1,000 empty parameters': { path: `/ws?${'&'.repeat(1000)}` },
         'a header of 20 kB': { headers: { Cookie: 'c'.repeat(20000) } },
         'a header of 1 MB': { headers: { Cookie: 'c'.repeat(1000000) } },
         'a header name of 20 kB': { headers: { ['n'.repeat(20000)]: 'v' } },
@@ -144,7 +146,7 @@ describe('requests over the limits', () => {
     };
 
     it('are refused or cut, each of them, and the service goes on', async (t) => {
-        const pod = await serviceFor(t);
+        const pod = await serviceFor(t, { env: { HTTP_HEADER_TIMEOUT: '3s' } });
         const before = await countsOf(pod);
         const answers = {};
         await assertMemory(t, pod, 16, async () => {

@@ -26,8 +26,9 @@
 #include "handlers/routes.h"
 #include "handlers/upgrade.h"
 
-/* Longer ones libmicrohttpd may refuse by itself, for want of memory. */
-enum { TARGET_MAX = 2048, ANSWER_MAX = 16384, MEMORY_MAX = 1024 * 1024, QUERY_ROOMS_MAX = 8 };
+/* For longer ones, or more parameters, libmicrohttpd may have no memory left to answer with. */
+enum { TARGET_MAX = 2048, PARAMETERS_MAX = 100 };
+enum { ANSWER_MAX = 16384, MEMORY_MAX = 1024 * 1024, QUERY_ROOMS_MAX = 8 };
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -298,10 +299,13 @@ static void there_and_back(struct slice name)
 /* What an HTTP client could not send as a target at all is another parser's. */
 static bool is_target(struct slice text)
 {
-    for (size_t i = 0; i < text.len; i++)
+    unsigned parameters = 1;
+    for (size_t i = 0; i < text.len; i++) {
         if (isspace((unsigned char)text.ptr[i]) || text.ptr[i] == '\0')
             return false;
-    return text.len > 0 && text.len <= TARGET_MAX;
+        parameters += text.ptr[i] == '&';
+    }
+    return text.len > 0 && text.len <= TARGET_MAX && parameters <= PARAMETERS_MAX;
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
