@@ -10,6 +10,7 @@
 //
 // The suites also run one by one: node --test tests/e2e/http.test.js
 
+import { setMaxListeners } from 'node:events';
 import fs from 'node:fs';
 import path from 'node:path';
 import { run } from 'node:test';
@@ -84,6 +85,7 @@ const began = Date.now();
 const jobs = Number(process.env.E2E_JOBS) || 3;
 const abort = new AbortController();
 const timeout = patient(SUITE_DEADLINE);
+setMaxListeners(0, abort.signal); // one for each suite
 const stream = run({ files, concurrency: jobs, timeout, signal: abort.signal });
 // The suites' processes end their services when they are told to end.
 for (const signal of ['SIGINT', 'SIGTERM']) process.once(signal, () => abort.abort());

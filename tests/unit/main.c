@@ -9,11 +9,13 @@
  * Run it from the root of the repository: some tests read files of it.
  */
 #include <CUnit/Basic.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #define SUITES(SUITE)                                                                              \
     SUITE("core/base/blob", blob_tests)                                                            \
@@ -130,6 +132,17 @@ static void print_failures(void)
                failure->uiLineNumber, failure->strCondition);
 }
 
+/* The log opens a way of its own to standard error, and appends. Were that a file in which our own
+ * lines have a place, either would overwrite the other. */
+static void append_output(void)
+{
+    for (int fd = STDOUT_FILENO; fd <= STDERR_FILENO; fd++) {
+        int flags = fcntl(fd, F_GETFL);
+        if (flags != -1)
+            (void)fcntl(fd, F_SETFL, flags | O_APPEND);
+    }
+}
+
 int main(int argc, char **argv)
 {
     bool verbose = argc > 1 && strcmp(argv[1], "-v") == 0;
@@ -138,6 +151,7 @@ int main(int argc, char **argv)
 
     /* As in the service; and what was printed before a crash is there to be read. */
     signal(SIGPIPE, SIG_IGN);
+    append_output();
     setvbuf(stdout, NULL, _IOLBF, 0);
     if (CU_initialize_registry() != CUE_SUCCESS)
         return EXIT_USAGE;
