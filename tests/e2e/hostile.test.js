@@ -33,7 +33,6 @@ import { OP, attempt, compress, connect, encodeFrame, upgradeText } from '../sup
 const ROOMS = Number(process.env.HOSTILE_ROOMS) || (process.env.HOSTILE_FULL ? 1000000 : 100000);
 const THREADS = { CONNECTION_THREADS: '2' };
 const MIB = 1 << 20;
-const FOREVER = 3600000; // what ends by itself needs no other end
 const P99 = process.env.HOSTILE_STRICT ? 50 : 1000;
 
 /** Runs `work` and asserts how much memory the service took for it at most. */
@@ -197,8 +196,7 @@ describe('many who never come in', () => {
         const head = requestText(pod, '/docs/swagger-ui-bundle.js').repeat(60);
         await assertMemory(t, pod, 48, async () => {
             const stuck = await assertUnmoved(t, company, async () => {
-                const once = { again: false, ms: FOREVER };
-                const options = { count: 1200, together: 10, read: false, head, ...once };
+                const options = { count: 1200, together: 10, again: false, read: false, head };
                 const many = attackFor(t, 'linger', pod, options);
                 await within(many.begun, 20000, 'the crowd');
                 return many;
@@ -250,11 +248,13 @@ describe('joins and leaves', () => {
 
     it(`${ROOMS} names of rooms said and 3,000 joined: memory does not grow`, async (t) => {
         const redis = await redisFor(t);
-        const pod = await serviceFor(t, { env: { ...THREADS, REDIS_URL: redis.url } });
+        // What waits for a Redis that is late has a bound of its own, and is no room.
+        const env = { ...THREADS, REDIS_URL: redis.url, REDIS_OUTBOX: '500' };
+        const pod = await serviceFor(t, { env });
         const before = await countsOf(pod);
         const say = (most) =>
             within(
-                attackFor(t, 'flood', pod, { kind: 'rooms', most, ms: FOREVER }).ended,
+                attackFor(t, 'flood', pod, { kind: 'rooms', most }).ended,
                 120000,
                 'all names to be said',
             );
@@ -326,8 +326,9 @@ describe('floods', () => {
         const most = 200000;
         const figures = await assertMemory(t, pod, 24, async () => {
             const pings = await assertUnmoved(t, company, async () => {
-                const until = { stay: true, enough: 2 * most, ms: FOREVER };
-                const options = { kind: 'ping', most, together: 10000, ...until };
+                // So few pongs at once fit in the kernel. Of more, if we read too late, only the
+                // latest would come.
+                const options = { kind: 'ping', most, together: 4000, answer: 2 };
                 const peer = attackFor(t, 'flood', pod, options);
                 await peer.begun;
                 return peer;
@@ -335,7 +336,8 @@ describe('floods', () => {
             return pings.ended;
         });
         t.diagnostic(`${figures.sent} pings, ${figures.bytesRead / 2} pongs`);
-        assert.equal(figures.bytesRead, 2 * most);
+        const { bytesRead, closed, codes } = figures;
+        assert.deepEqual({ bytesRead, closed, codes }, { bytesRead: 2 * most, closed: 0, codes: {} });
     });
 
     for (const [kind, bound] of [
@@ -395,11 +397,7 @@ describe('floods', () => {
         it(`a sender of ${size} bytes without pause: other rooms do not wait`, async (t) => {
             const pod = await serviceFor(t, { env: THREADS });
             const company = await companyFor(t, pod);
-            const members = attackFor(t, 'members', pod, {
-                room: 'flooded',
-                clients: 8,
-                ms: FOREVER,
-            });
+            const members = attackFor(t, 'members', pod, { room: 'flooded', clients: 8 });
             await within(members.begun, 10000, 'members');
             await assertMemory(t, pod, 96, async () => {
                 const flood = await assertUnmoved(
@@ -593,7 +591,7 @@ describe('in time', { concurrency: true }, () => {
             const pod = await serviceFor(t, { env: { ...THREADS, ...env } });
             const before = await countsOf(pod);
             const options = { kind: 'ping', most: 0, clients: 500, read: false, stay: true };
-            const peers = attackFor(t, 'flood', pod, { ms: FOREVER, ...options });
+            const peers = attackFor(t, 'flood', pod, options);
             await within(peers.begun, 20000, 'half-open peers');
             const watch = new Stopwatch();
             const company = await companyFor(t, pod);
@@ -651,7 +649,7 @@ describe('in time', { concurrency: true }, () => {
             const before = await countsOf(pod);
             await assertMemory(t, pod, 16, async () => {
                 const fragments = { kind: 'fragments', together: 65535, most: 65535 };
-                const options = { before: '{', stay: true, ms: FOREVER, ...fragments };
+                const options = { before: '{', stay: true, ...fragments };
                 const peers = attackFor(t, 'flood', pod, { clients: 100, ...options });
                 const { closed, codes } = await within(peers.ended, 15000, 'the closes');
                 t.diagnostic(`${closed} closed, codes ${JSON.stringify(codes)}`);
@@ -667,7 +665,7 @@ describe('in time', { concurrency: true }, () => {
             const begin = performance.now();
             await assertMemory(t, pod, 48, async () => {
                 const options = { kind: 'ping', most: 0, before: 'x'.repeat(65000), stay: true };
-                const peers = attackFor(t, 'flood', pod, { clients: 200, ...options, ms: FOREVER });
+                const peers = attackFor(t, 'flood', pod, { clients: 200, ...options });
                 const { closed, codes } = await within(peers.ended, 20000, 'the closes');
                 const took = (performance.now() - begin).toFixed();
                 t.diagnostic(`${closed} closed within ${took} ms, codes ${JSON.stringify(codes)}`);

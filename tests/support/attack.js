@@ -10,6 +10,8 @@ import { encodeFrame, upgradeText } from './websocket.js';
 
 const THIS_FILE = fileURLToPath(import.meta.url);
 const SOURCES = 100;
+// What is to go on until it is stopped must not end by itself on a slow machine.
+const HOUR = 3600000;
 const NO_MASK = Buffer.alloc(4);
 
 /**
@@ -18,7 +20,7 @@ const NO_MASK = Buffer.alloc(4);
  */
 export function attack(name, pod, options) {
     const worker = new Worker(THIS_FILE, {
-        workerData: { name, port: pod.port, options: { ms: 10000, ...options } },
+        workerData: { name, port: pod.port, options: { ms: HOUR, ...options } },
     });
     const started = Promise.withResolvers?.() ?? withResolvers();
     const finished = Promise.withResolvers?.() ?? withResolvers();
@@ -230,12 +232,12 @@ const FLOODS = {
 /**
  * Each of `clients` writes frames of a kind as fast as the service takes them. `read: false`: it
  * reads nothing. `most` bounds the frames of each, `together` go in one write, `before` is sent as
- * the beginning of a fragmented message, `stay` keeps those that have sent it all, until they have
- * read `enough` bytes.
+ * the beginning of a fragmented message, `stay` keeps those that have sent it all. `answer` is how
+ * many bytes each frame brings back: all of a write have come before the next one.
  */
 async function flood(target, options, begun) {
     const { ms, clients = 1, room, kind, read = true, stay = false, before } = options;
-    const { most = Infinity, together = 500, size = 200, enough = Infinity } = options;
+    const { most = Infinity, together = 500, size = 200, answer = 0 } = options;
     const fill = 'x'.repeat(size);
     const figures = { sent: 0, bytesRead: 0, closed: 0, codes: {} };
     const end = performance.now() + ms;
@@ -267,10 +269,10 @@ async function flood(target, options, begun) {
             figures.sent += count;
             if (!taken) await settled(socket, 'drain', 100);
             else await pause(0);
+            while (figures.bytesRead < figures.sent * answer && goOn(0, socket)) await pause(1);
             while (socket.writableLength > (1 << 20) && goOn(0, socket)) await pause(5);
         }
-        const stays = () => stay && !over && !socket.destroyed && figures.bytesRead < enough;
-        while (stays() && performance.now() < end) await pause(20);
+        while (stay && !over && !socket.destroyed && performance.now() < end) await pause(20);
         if (socket.destroyed) figures.closed += 1;
         if (socket.lastCode) {
             figures.codes[socket.lastCode] = (figures.codes[socket.lastCode] ?? 0) + 1;
