@@ -26,16 +26,18 @@ LIBS := -lmicrohttpd -lwslay -lhiredis -lyajl -lz -lcrypto
 LIB_SOURCES := $(filter-out app/main.c,$(wildcard app/*.c handlers/*.c core/*/*.c openapi/*.c))
 UNIT_SOURCES := $(shell find tests/unit tests/support -name '*.c' 2>/dev/null)
 LOAD_SOURCES := $(wildcard tests/bench/load/*.c)
-SOURCES := $(LIB_SOURCES) app/main.c tests/echo/main.c $(UNIT_SOURCES) $(LOAD_SOURCES) tests/bench/floor.c tests/bench/cost/cost.c
-HEADERS := $(wildcard app/*.h handlers/*.h core/*/*.h openapi/*.h tests/support/*.h tests/bench/load/*.h)
+SOURCES := $(LIB_SOURCES) app/main.c tests/echo/main.c $(UNIT_SOURCES) $(LOAD_SOURCES) \
+	tests/bench/floor.c tests/bench/cost/cost.c
+HEADERS := $(wildcard app/*.h handlers/*.h core/*/*.h openapi/*.h tests/support/*.h \
+	tests/bench/load/*.h)
 FUZZ_TARGETS := $(patsubst tests/fuzz/fuzz_%.c,%,$(wildcard tests/fuzz/fuzz_*.c))
 LIB_OBJECTS := $(LIB_SOURCES:%.c=$(OUT)/obj/%.o)
 UNIT_OBJECTS := $(UNIT_SOURCES:%.c=$(OUT)/obj/%.o)
 
 .DELETE_ON_ERROR:
 .SECONDARY:
-.PHONY: all ws-echo run test unit replay e2e asan tsan valgrind fuzz soak bench bench-check \
-	bench-record bench-100k bench-picture lint format check-format check clean help deps deps-test \
+.PHONY: all ws-echo run test unit replay e2e asan tsan valgrind fuzz soak bench bench-growth bench-100k \
+	bench-report bench-check bench-record lint format check-format check clean help deps deps-test \
 	deps-peers
 
 all: $(OUT)/chat-api ## build build/chat-api
@@ -87,12 +89,16 @@ PEER_FILES := $(if $(PEERS),deps-peers) $(if $(findstring go,$(PEERS)),$(BENCH)/
 bench: all $(PEER_FILES) $(BENCH)/load $(BENCH)/floor ## speed, memory, latency beside the bare system calls and PEERS
 	CHAT_API_BIN=$(OUT)/chat-api node tests/bench/run.js $(SCENARIOS)
 
+bench-growth: all $(BENCH)/load $(BENCH)/floor ## cost and memory as members, rooms, messages and threads grow
+	CHAT_API_BIN=$(OUT)/chat-api node tests/bench/run.js growth
+
 bench-100k: all $(BENCH)/load ## 100,000 clients at once over six pods and one Redis
 	CHAT_API_BIN=$(OUT)/chat-api node tests/bench/hundred.js
 
-bench-picture: $(BUILD)/npm/tests/bench/picture/.installed ## draw what was measured into docs/pictures
+bench-report: $(BUILD)/npm/tests/bench/picture/.installed ## what was measured, into docs/performance.md and pictures
 	TEST_PACKAGES=$(BUILD)/npm/tests/bench/picture \
 		node tests/bench/picture/draw.js $(BENCH) docs/pictures
+	node tests/bench/report.js
 
 bench-check: $(BENCH)/cost ## instruction counts of fixed work against the recorded ones, within 5 %
 	@sh tests/bench/cost/check.sh
@@ -214,7 +220,7 @@ clean: ## remove build/
 	rm -rf $(BUILD)
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## /{printf "%-8s %s\n", $$1, $$2}' Makefile
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## /{printf "%-12s %s\n", $$1, $$2}' Makefile
 
 $(OUT)/obj/tests/fuzz/%: WARNINGS += -Wno-missing-prototypes
 

@@ -96,19 +96,20 @@ export function verdict(scenario, targets) {
     return `${digits(ratio)} x floor, goal ${scenario.overFloor}: ${word}`;
 }
 
-export function textTable(rows) {
-    const widths = rows[0].map((_, i) => Math.max(...rows.map((row) => row[i].length)));
-    return rows
-        .map((row) => row.map((text, i) => text.padEnd(widths[i])).join('  ').trimEnd())
-        .join('\n');
-}
-
-export function resultTable(results, names) {
+/** The header and a row for each scenario. */
+export function resultRows(results, names) {
     const head = ['scenario', ...names, 'chat-api over floor'];
     const rows = results.map(({ scenario, targets }) => [
         scenario.title,
         ...names.map((name) => cell(scenario, targets[name])),
         verdict(scenario, targets),
     ]);
-    return textTable([head, ...rows]);
+    return [head, ...rows];
+}
+
+export function textTable(rows) {
+    const widths = rows[0].map((_, i) => Math.max(...rows.map((row) => row[i].length)));
+    return rows
+        .map((row) => row.map((text, i) => text.padEnd(widths[i])).join('  ').trimEnd())
+        .join('\n');
 }

@@ -5,6 +5,8 @@
 //     node tests/bench/run.js [scenario or group...]      `table` unless named; `growth`
 //
 //     PEERS           further servers: nchan,ws,socketio,go,go-frames
+//     BENCH_OTHER     one more, not known here: "NAME FLAVOUR COMMAND..."; it gets its port as the
+//                     last argument, the flavours are those of load/flavour.c
 //     BENCH_ONLY      just these servers instead (chat-api,floor)
 //     BENCH_ROUNDS    rounds; the table has the medians  (3)
 //     BENCH_SECONDS   of each measurement                (5)
@@ -20,7 +22,7 @@ import os from 'node:os';
 import path from 'node:path';
 
 import { start } from '../support/children.js';
-import { faults, overFloor, resultTable, summarize } from './results.js';
+import { faults, overFloor, resultRows, summarize, textTable } from './results.js';
 import { GROUPS, SCENARIOS } from './scenarios.js';
 import { BUILD, command, startTarget, TARGETS } from './targets.js';
 
@@ -41,7 +43,10 @@ function list(text) {
 
 function chosenTargets() {
     const only = list(process.env.BENCH_ONLY);
-    const names = only.length ? only : ['chat-api', 'floor', ...list(process.env.PEERS)];
+    const other = (process.env.BENCH_OTHER ?? '').split(' ', 1);
+    const names = only.length
+        ? only
+        : ['chat-api', 'floor', ...list(process.env.PEERS), ...other.filter(Boolean)];
     for (const name of names) {
         if (!TARGETS[name]) {
             throw new Error(`no server ${name}; there are ${Object.keys(TARGETS).join(', ')}`);
@@ -137,17 +142,18 @@ function machine() {
         // Measured from an archive.
     }
     const { model } = os.cpus()[0];
-    return { model, cores: os.cpus().length, kernel: os.release(), commit };
+    return { model, cores: os.cpus().length, kernel: os.release().split('-')[0], commit };
 }
 
 const names = chosenTargets();
 const results = conclude(await measureAll(chosenScenarios(), names));
 const settings = { rounds: ROUNDS, seconds: SECONDS, threads: THREADS };
 const report = { machine: machine(), settings, names, results };
+// The other group has its own file, so that one is not lost for the other.
 const file = process.argv[2] === 'growth' ? 'growth.json' : 'results.json';
 fs.writeFileSync(path.join(OUT, file), JSON.stringify(report, null, 1));
 console.log(`Deliveries/s, or latency p50/p99/p99.9 in ms; in brackets CPU seconds per million
 deliveries (pods + Redis). Medians of ${ROUNDS} rounds of ${SECONDS} s; CONNECTION_THREADS=${THREADS}.\n`);
-console.log(resultTable(results, names));
+console.log(textTable(resultRows(results, names)));
 const own = results.reduce((sum, { rounds }) => sum + faults(rounds['chat-api'] ?? []), 0);
 process.exitCode = own ? 1 : 0;

@@ -101,6 +101,17 @@ export const TARGETS = {
     },
 };
 
+/** BENCH_OTHER="NAME FLAVOUR COMMAND..." is any server; its port is put behind the command. */
+const [other, flavour, ...argv] = (process.env.BENCH_OTHER ?? '').split(/\s+/).filter(Boolean);
+if (other) {
+    TARGETS[other] = {
+        title: other,
+        flavour,
+        pods: false,
+        command: ({ port }) => ({ argv: [...argv, port], env: {} }),
+    };
+}
+
 /** BENCH_ENV="WS_COMPRESSION=false ..." changes the service's own settings. */
 function settings() {
     const pairs = (process.env.BENCH_ENV ?? '').split(/\s+/).filter(Boolean);
