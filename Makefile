@@ -33,6 +33,8 @@ HEADERS := $(wildcard app/*.h handlers/*.h core/*/*.h openapi/*.h tests/support/
 FUZZ_TARGETS := $(patsubst tests/fuzz/fuzz_%.c,%,$(wildcard tests/fuzz/fuzz_*.c))
 LIB_OBJECTS := $(LIB_SOURCES:%.c=$(OUT)/obj/%.o)
 UNIT_OBJECTS := $(UNIT_SOURCES:%.c=$(OUT)/obj/%.o)
+# Of the load generator, what has unit tests.
+UNIT_LOAD_OBJECTS := $(patsubst %,$(OUT)/obj/tests/bench/load/%.o,flavour ledger meter must options stamp)
 
 .DELETE_ON_ERROR:
 .SECONDARY:
@@ -134,7 +136,7 @@ $(OUT)/libchat.a: $(LIB_OBJECTS)
 	rm -f $@
 	$(AR) rcs $@ $^
 
-$(OUT)/unit: $(UNIT_OBJECTS) $(OUT)/libchat.a
+$(OUT)/unit: $(UNIT_OBJECTS) $(UNIT_LOAD_OBJECTS) $(OUT)/libchat.a
 	$(CC) $(ALL_LDFLAGS) -o $@ $^ $(LIBS) -ljansson -lcunit
 
 # The generator and the floor are built the same way whatever VARIANT they measure.

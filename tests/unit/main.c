@@ -76,6 +76,10 @@
     SUITE("handlers/targets", targets_tests)                                                       \
     SUITE("app/config", config_tests)                                                              \
     SUITE("app/heap", heap_tests)
+    SUITE("app/config", config_tests)                                                              \
+    SUITE("bench/ledger", ledger_tests)                                                            \
+    SUITE("bench/meter", meter_tests)                                                              \
+    SUITE("bench/stamp", stamp_tests)
 
 #define DECLARE(name, tests) extern CU_TestInfo tests[];
 SUITES(DECLARE)
