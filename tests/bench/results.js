@@ -87,18 +87,26 @@ export function cell(scenario, summary) {
     return CELLS[scenario.kind](summary).replace(/\)$/, `${redis})`) + out + bad;
 }
 
-/** Ratio to the floor and whether the goal is met. */
+function judged(ratio, isMet, goal) {
+    return goal === undefined ? ratio : `${ratio}, goal ${goal}: ${isMet ? 'met' : 'missed'}`;
+}
+
+/** How far it is to the floor or, where there is none, to the Go hub; and whether that is enough. */
 export function verdict(scenario, targets) {
-    const ratio = targets['chat-api']?.over_floor;
-    if (ratio === undefined || ratio === null) return '';
-    if (scenario.overFloor === undefined) return `${digits(ratio)} x floor`;
-    const word = ratio <= scenario.overFloor ? 'met' : 'missed';
-    return `${digits(ratio)} x floor, goal ${scenario.overFloor}: ${word}`;
+    const own = targets['chat-api'];
+    if (typeof own?.over_floor === 'number') {
+        const isMet = own.over_floor <= scenario.overFloor;
+        return judged(`${digits(own.over_floor)} x floor`, isMet, scenario.overFloor);
+    }
+    const go = targets.go?.cpu_s_per_million;
+    if (!own?.cpu_s_per_million || !go) return '';
+    const ratio = go / own.cpu_s_per_million;
+    return judged(`1/${digits(ratio)} of go`, ratio >= scenario.underGo, scenario.underGo);
 }
 
 /** The header and a row for each scenario. */
 export function resultRows(results, names) {
-    const head = ['scenario', ...names, 'chat-api over floor'];
+    const head = ['scenario', ...names, 'chat-api is at'];
     const rows = results.map(({ scenario, targets }) => [
         scenario.title,
         ...names.map((name) => cell(scenario, targets[name])),
