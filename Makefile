@@ -26,8 +26,8 @@ LIBS := -lmicrohttpd -lwslay -lhiredis -lyajl -lz -lcrypto
 LIB_SOURCES := $(filter-out app/main.c,$(wildcard app/*.c handlers/*.c core/*/*.c openapi/*.c))
 UNIT_SOURCES := $(shell find tests/unit tests/support -name '*.c' 2>/dev/null)
 LOAD_SOURCES := $(wildcard tests/bench/load/*.c)
-SOURCES := $(LIB_SOURCES) app/main.c tests/echo/main.c $(UNIT_SOURCES) $(LOAD_SOURCES) \
-	tests/bench/floor.c tests/bench/cost/cost.c
+SOURCES := $(LIB_SOURCES) app/main.c tests/echo/main.c tests/starve/starve.c $(UNIT_SOURCES) \
+	$(LOAD_SOURCES) tests/bench/floor.c tests/bench/cost/cost.c
 HEADERS := $(wildcard app/*.h handlers/*.h core/*/*.h openapi/*.h tests/support/*.h \
 	tests/bench/load/*.h)
 FUZZ_TARGETS := $(patsubst tests/fuzz/fuzz_%.c,%,$(wildcard tests/fuzz/fuzz_*.c))
@@ -56,7 +56,7 @@ test: deps deps-test ## install what is missing, build, run every test
 unit: $(OUT)/unit ## unit tests
 	$(OUT)/unit
 
-e2e: all ws-echo $(BUILD)/npm/tests/.installed ## end-to-end tests of the real binary
+e2e: all ws-echo $(OUT)/chat-api-starved $(BUILD)/npm/tests/.installed ## end-to-end tests of the real binary
 	CHAT_API_BIN=$(OUT)/chat-api node tests/e2e/run.js
 
 asan: ## both kinds of tests under AddressSanitizer and UndefinedBehaviorSanitizer
@@ -119,6 +119,10 @@ $(OUT)/chat-api: $(OUT)/obj/app/main.o $(OUT)/libchat.a
 # From the same archive as the service, so that what suites test is what serves.
 $(OUT)/ws-echo: $(OUT)/obj/tests/echo/main.o $(OUT)/libchat.a
 	$(CC) $(ALL_LDFLAGS) -o $@ $^ $(LIBS)
+
+# The service with less memory than it asks for (tests/starve/starve.c).
+$(OUT)/chat-api-starved: $(OUT)/obj/app/main.o $(OUT)/obj/tests/starve/starve.o $(OUT)/libchat.a
+	$(CC) $(ALL_LDFLAGS) -Wl,--wrap=mem_try_alloc,--wrap=mem_try_resize -o $@ $^ $(LIBS)
 
 $(BUILD)/fuzz/fuzz_%: tests/fuzz/fuzz_%.c $(BUILD)/fuzz/libchat.a
 	clang $(CPPFLAGS) -std=gnu17 $(CFLAGS_fuzz) -fsanitize=fuzzer -o $@ $^ $(LIBS) -ljansson -pthread

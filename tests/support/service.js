@@ -38,9 +38,9 @@ export class Service {
     #watchers = new Set();
     #rest = '';
 
-    constructor({ env = {}, args = [], fileLimit, wrapper = [] }) {
-        assert.ok(fs.existsSync(BINARY), `no binary at ${BINARY}: build it, or set CHAT_API_BIN`);
-        const command = [...wrapper, BINARY, ...args];
+    constructor({ env = {}, args = [], fileLimit, wrapper = [], binary = BINARY }) {
+        assert.ok(fs.existsSync(binary), `no binary at ${binary}: build it, or set CHAT_API_BIN`);
+        const command = [...wrapper, binary, ...args];
         if (fileLimit) command.unshift('sh', '-c', `ulimit -n ${fileLimit} && exec "$0" "$@"`);
         this.child = start(command[0], command.slice(1), {
             env: cleanEnvironment(env),

@@ -75,8 +75,7 @@
     SUITE("handlers/routes", routes_tests)                                                         \
     SUITE("handlers/targets", targets_tests)                                                       \
     SUITE("app/config", config_tests)                                                              \
-    SUITE("app/heap", heap_tests)
-    SUITE("app/config", config_tests)                                                              \
+    SUITE("app/heap", heap_tests)                                                                  \
     SUITE("bench/ledger", ledger_tests)                                                            \
     SUITE("bench/meter", meter_tests)                                                              \
     SUITE("bench/stamp", stamp_tests)
