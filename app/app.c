@@ -192,7 +192,8 @@ static enum err start_bus(struct app *app)
         .on_message = on_bus_message,
         .take_interest = take_interest,
         .on_subscribed = on_subscribed,
-        .on_control = on_control,
+        /* Whom nobody may manage has no need to listen. */
+        .on_control = config->api_key != NULL || config->auth_enabled ? on_control : NULL,
         .on_reached = on_reached,
         .on_commands = on_commands,
     };

@@ -102,8 +102,7 @@ static void on_subscribed(void *arg, struct slice room)
 static void on_control(void *arg, struct slice pod, struct slice payload)
 {
     struct bus *bus = arg;
-    if (bus->opts.on_control != NULL)
-        bus->opts.on_control(bus->opts.arg, pod, payload);
+    bus->opts.on_control(bus->opts.arg, pod, payload);
 }
 
 static void on_reached(void *arg, uint64_t ask, long long pods)
@@ -136,7 +135,7 @@ static void create_links(struct bus *bus)
         .arg = bus,
         .on_message = on_message,
         .on_subscribed = on_subscribed,
-        .on_control = on_control,
+        .on_control = bus->opts.on_control != NULL ? on_control : NULL,
     };
     struct commander_opts commander = {
         .max_bytes = COMMANDER_BYTES_MAX, .arg = bus, .on_commands = on_commands};

@@ -66,7 +66,8 @@ struct bus_opts {
                           struct bus *bus);
     /* A room's subscription stands now (Redis confirmed it). */
     void (*on_subscribed)(void *arg, struct slice room);
-    /* Another pod said this (bus_tell); valid UTF-8, good for the call. NULL: nobody listens. */
+    /* Another pod said this (bus_tell); valid UTF-8, good for the call. NULL: nobody listens, and
+     * nothing is subscribed to for it. */
     void (*on_control)(void *arg, struct slice pod, struct slice payload);
     /* What was told under this number, or a lower one, is with so many pods, this one included. May
      * be NULL. */

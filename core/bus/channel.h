@@ -5,11 +5,12 @@
  *
  *     realtime:global          everybody's messages
  *     realtime:room:{room}     a room's
- *     realtime:control         what a pod tells all others
- *     realtime:control:{pod}   what a pod tells this one
- *     realtime-events/{room}   what the pods themselves tell a room's events clients, and each
- *                              other; apart from the others, for programs that listen to
- *                              realtime:* and want messages only
+ *
+ * and, apart from those, for programs that listen to realtime:* and want messages only:
+ *
+ *     realtime-events/{room}   what the pods tell a room's events clients, and each other
+ *     realtime-control         what a pod tells all others
+ *     realtime-control:{pod}   what a pod tells this one
  *
  * A room is named as the hub names it: the group of a room's events clients is `/{room}`. Only in
  * here, the pods themselves are a room: `//` is all of them, `//{pod}` is one.
@@ -22,7 +23,7 @@
 #include "core/base/slice.h"
 
 #define CHANNEL_GLOBAL  "realtime:global"
-#define CHANNEL_CONTROL "realtime:control"
+#define CHANNEL_CONTROL "realtime-control"
 
 enum {
     CHANNEL_ROOM_MAX = 129, /* bytes of a room's name, a slash in front included */

@@ -51,7 +51,7 @@ struct publisher {
     struct list settled; /* answered in this turn */
     size_t refused;      /* of these, refused for good */
 
-    /* The census: how many subscribers realtime:global and realtime:control have. 0 is "not known".
+    /* The census: how many subscribers realtime:global and realtime-control have. 0 is "not known".
      * What PUBLISH returns counts whoever looks on by a pattern, too. */
     bool asking;          /* PUBSUB NUMSUB is on its way */
     size_t asked_behind;  /* answers to messages that come before its answer */

@@ -203,12 +203,15 @@ static void send_batch(struct subscriber *subscriber)
 static void subscribe_global(struct subscriber *subscriber)
 {
     struct slice own[] = {slice_str(CHANNEL_CONTROL ":"), subscriber->opts.pod};
-    redis_link_append_head(&subscriber->link, 4);
+    bool listens = subscriber->opts.on_control != NULL;
+    redis_link_append_head(&subscriber->link, listens ? 4 : 2);
     redis_link_append_str(&subscriber->link, "SUBSCRIBE");
-    redis_link_append_str(&subscriber->link, CHANNEL_CONTROL);
-    redis_link_append_word(&subscriber->link, own, 2);
+    if (listens) {
+        redis_link_append_str(&subscriber->link, CHANNEL_CONTROL);
+        redis_link_append_word(&subscriber->link, own, 2);
+    }
     redis_link_append_str(&subscriber->link, CHANNEL_GLOBAL);
-    redis_link_ask(&subscriber->link, 3);
+    redis_link_ask(&subscriber->link, listens ? 3 : 1);
     subscriber->global_asked = true;
 }
 

@@ -385,7 +385,7 @@ it('other programs and broken pods say nothing that pods obey', async (t) => {
         '{"pod":"x","op":{}}',
         Buffer.from([0x7b, 0xff, 0x7d]),
     ]) {
-        assert.equal(await wire.publish('realtime:control', payload), 1);
+        assert.equal(await wire.publish('realtime-control', payload), 1);
     }
     await accepted(pod, '/rooms/safe/messages', { data: 'still here' });
     assert.equal((await client.nextJson()).data, 'still here');

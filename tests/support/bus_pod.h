@@ -32,9 +32,9 @@ struct bus_pod {
     size_t subscribed;     /* calls of on_subscribed */
     size_t looked;         /* calls of take_interest */
     size_t taken, refused; /* calls of on_commands, each way */
-    uint64_t reached;       /* what on_reached said last */
+    uint64_t reached;      /* what on_reached said last */
     size_t reached_pods;
-    struct list interest;  /* not taken yet */
+    struct list interest; /* not taken yet */
 };
 
 /*

@@ -313,7 +313,7 @@ static void only_pods_tell(void)
     struct bus_stats stats;
     start_two(&a, &b);
     for (size_t i = 0; i < sizeof payloads / sizeof *payloads; i++)
-        CU_ASSERT_EQUAL(publish("realtime:control:pod-b", payloads[i], strlen(payloads[i])), 1);
+        CU_ASSERT_EQUAL(publish("realtime-control:pod-b", payloads[i], strlen(payloads[i])), 1);
     bus_pod_tell(&a, "pod-b", 0, 0);
     CU_ASSERT_TRUE(bus_pod_await_messages(&b, 1));
     CU_ASSERT_TRUE(bus_pod_took_sequence(&b, 0, 1));

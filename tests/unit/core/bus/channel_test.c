@@ -9,8 +9,8 @@ static void rooms_have_their_channels(void)
         const char *room, *channel;
     } rows[] = {
         {"lobby", "realtime:room:lobby"},      {"user:ada", "realtime:room:user:ada"},
-        {"/lobby", "realtime-events/lobby"},   {"//", "realtime:control"},
-        {"//pod-1", "realtime:control:pod-1"},
+        {"/lobby", "realtime-events/lobby"},   {"//", "realtime-control"},
+        {"//pod-1", "realtime-control:pod-1"},
     };
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
         struct slice parts[2];
@@ -38,8 +38,8 @@ static void channels_of_rooms_are_found(void)
         {"realtime-events/", NULL},
         {"realtime-eventsa", NULL},
         {"realtime-events//pod", NULL},
-        {"realtime:control", NULL},
-        {"realtime:control:pod", NULL},
+        {"realtime-control", NULL},
+        {"realtime-control:pod", NULL},
         {"realtime:global", NULL},
         {"", NULL},
     };
