@@ -4,6 +4,7 @@
 #include "core/base/log.h"
 #include "core/bus/bus.h"
 #include "core/chat/hub.h"
+#include "core/presence/presence.h"
 #include "handlers/api.h"
 #include "handlers/reply.h"
 #include "handlers/request.h"
@@ -122,6 +123,30 @@ static void append_api(struct buf *body, const struct api *api)
                name, (unsigned long long)counts.replayed);
 }
 
+static void append_presence(struct buf *body, struct presence *presence,
+                            const struct counters *counters)
+{
+    static const char name[] = "chat_presence_events_total";
+    struct presence_stats stats;
+    presence_get_stats(presence, &stats);
+    append_head(body, name, "counter",
+                "What was told to rooms' events clients on this pod: once for each room.");
+    buf_printf(body,
+               "%s{event=\"join\"} %llu\n%s{event=\"leave\"} %llu\n"
+               "%s{event=\"update\"} %llu\n%s{event=\"typing\"} %llu\n",
+               name, (unsigned long long)stats.joins_total, name,
+               (unsigned long long)stats.leaves_total, name,
+               (unsigned long long)stats.updates_total, name,
+               (unsigned long long)stats.typing_total);
+    append(body, "chat_presence_rooms", "gauge", stats.rooms,
+           "Rooms whose users on all pods are followed, as events clients here are in them.");
+    append(body, "chat_presence_pods_gone_total", "counter", stats.pods_gone_total,
+           "Other pods whose lease was over.");
+    append(body, "chat_typing_dropped_total", "counter",
+           counter_get(&counters->passing_dropped_total),
+           "Times that a client with much waiting was not told of typing.");
+}
+
 enum MHD_Result metrics_answer(struct request *request)
 {
     struct service *service = request->service;
@@ -133,6 +158,7 @@ enum MHD_Result metrics_answer(struct request *request)
     append(&body, "chat_redis_enabled", "gauge", service->bus != NULL, "Whether REDIS_URL is set.");
     append_bus(&body, service->bus);
     append_api(&body, service->api);
+    append_presence(&body, service->presence, &stats.counters);
     append(&body, "chat_log_lines_dropped_total", "counter", log_dropped_total(),
            "Log lines that standard error did not take.");
     append_head(&body, "chat_uptime_seconds", "gauge", "Since the process started.");

@@ -78,6 +78,12 @@ static void send_signal(struct presence *presence, struct slice room, struct buf
         bus_signal(presence->bus, join(group, "/", room), buf_slice(buf));
 }
 
+/* Another text than the last one: equal ones are taken for repeats by the bus. */
+static void make_unique(struct presence *presence)
+{
+    buf_printf(&presence->scratch, ",\"number\":%llu", (unsigned long long)++presence->rev);
+}
+
 static void flush_room(struct presence *presence, struct roster_room *room)
 {
     list_remove(&room->dirty);
@@ -126,6 +132,7 @@ void announce_note(void *arg, const struct roster_user *user, bool ask)
     begin_signal(presence, &presence->scratch);
     buf_append_str(&presence->scratch, "\"user\":");
     note_append(&presence->scratch, &note);
+    make_unique(presence);
     send_signal(presence, join(room, "user:", roster_user_id(user, id)), &presence->scratch);
 }
 
@@ -136,9 +143,8 @@ void announce_typing(struct presence *presence, struct slice room, struct slice 
     begin_signal(presence, &presence->scratch);
     buf_append_str(&presence->scratch, "\"typing\":[");
     json_append_string(&presence->scratch, user);
-    /* The number makes it another text than the last one: a pod takes equal ones for repeats. */
-    buf_printf(&presence->scratch, ",%s,%llu]", typing ? "true" : "false",
-               (unsigned long long)++presence->rev);
+    buf_append_str(&presence->scratch, typing ? ",true]" : ",false]");
+    make_unique(presence);
     send_signal(presence, room, &presence->scratch);
 }
 

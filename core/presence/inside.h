@@ -39,8 +39,7 @@ struct presence {
     bool is_settled; /* and rooms were loaded anew after that */
 
     uint64_t scan_ms;
-    size_t typists_counted;
-    atomic_size_t typists, rooms;
+    atomic_size_t typists, rooms;       /* for the statistics */
     atomic_uint_fast64_t told_total[3]; /* by enum replica_event */
     atomic_uint_fast64_t typing_total, pods_gone_total;
 };

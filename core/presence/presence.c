@@ -252,34 +252,25 @@ void presence_update(struct presence *presence, struct presence_client *client,
          &(struct event){.run = run_update, .client = client, .status = status, .first = text});
 }
 
-/* `typists` has those who type and those whose typing is on its way here. */
-static void count_typists(struct presence *presence)
-{
-    size_t count = presence->typing.active_count;
-    atomic_fetch_add(&presence->typists, count - presence->typists_counted);
-    presence->typists_counted = count;
-}
-
 static void run_type(struct presence *presence, const struct event *event)
 {
     const struct roster_user *user = roster_user_of(event->client);
     char scratch[UUID_TEXT_LEN];
     struct slice id = roster_user_id(user, scratch);
     uint64_t now_ms = loop_now_ms(presence->loop);
-    if (!event->flag)
+    if (!event->flag) {
         typing_end(&presence->typing, event->first, id, SLICE_NONE, now_ms);
-    else if (roster_is_visible(user)) /* who is invisible gives no sign of life */
+    } else if (roster_is_visible(user)) { /* who is invisible gives no sign of life */
+        roster_note_typing(event->client);
         typing_begin(&presence->typing, event->first, id, event->second, now_ms);
-    count_typists(presence);
-    if (event->flag)
-        atomic_fetch_sub(&presence->typists, 1);
+    }
 }
 
 void presence_type(struct presence *presence, struct presence_client *client, struct slice id,
                    struct slice room, bool typing)
 {
-    if (typing) /* counted here, so that a message right behind it is not overlooked */
-        atomic_fetch_add(&presence->typists, 1);
+    if (typing) /* here, too, so that a message right behind it is not overlooked */
+        atomic_store_explicit(&client->typing, true, memory_order_relaxed);
     post(presence,
          &(struct event){
              .run = run_type, .client = client, .flag = typing, .first = room, .second = id});
@@ -288,15 +279,20 @@ void presence_type(struct presence *presence, struct presence_client *client, st
 static void run_message(struct presence *presence, const struct event *event)
 {
     char scratch[UUID_TEXT_LEN];
-    typing_end(&presence->typing, event->first,
-               roster_user_id(roster_user_of(event->client), scratch), SLICE_NONE,
-               loop_now_ms(presence->loop));
+    struct slice user = roster_user_id(roster_user_of(event->client), scratch);
+    bool ended =
+        typing_end(&presence->typing, event->first, user, SLICE_NONE, loop_now_ms(presence->loop));
+    /* It may be typing in another room: its next message is looked at, too. */
+    if (!ended && presence->typing.active_count != 0)
+        atomic_store(&event->client->typing, true);
 }
 
 void presence_message(struct presence *presence, struct presence_client *client, struct slice room)
 {
-    if (atomic_load_explicit(&presence->typists, memory_order_relaxed) != 0)
-        post(presence, &(struct event){.run = run_message, .client = client, .first = room});
+    if (!atomic_load_explicit(&client->typing, memory_order_relaxed))
+        return;
+    atomic_store_explicit(&client->typing, false, memory_order_relaxed);
+    post(presence, &(struct event){.run = run_message, .client = client, .first = room});
 }
 
 /* --- the bus --- */
@@ -429,7 +425,7 @@ static int on_turn_end(void *arg)
     replicas_expire(&presence->replicas, now_ms);
     roster_expire(&presence->roster, now(presence));
     typing_expire(&presence->typing, now_ms);
-    count_typists(presence);
+    atomic_store_explicit(&presence->typists, presence->typing.active_count, memory_order_relaxed);
     load_turn(presence, now_ms);
     announce_turn(presence, now_ms);
     const uint64_t due_ms[] = {presence->scan_ms,

@@ -113,7 +113,8 @@ void presence_update(struct presence *presence, struct presence_client *client,
 /* The user types in the room, or stopped. */
 void presence_type(struct presence *presence, struct presence_client *client, struct slice id,
                    struct slice room, bool typing);
-/* The user's message went to the room: typing is over. Costs nothing where nobody types. */
+/* The user's message went to the room: typing is over. Costs nothing where the user does not type.
+ */
 void presence_message(struct presence *presence, struct presence_client *client, struct slice room);
 
 /* --- the bus: each call on its thread --- */

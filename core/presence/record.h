@@ -8,8 +8,8 @@
  * Such an array is the value of a field of a room's hash in Redis, and comes in signals:
  *
  *     {"presence":{"lease":"…","set":[["user",[…]],…]}}                  to a room's events group
- *     {"presence":{"lease":"…","user":{"ask":true,"idle":false,…}}}      to a user's events group
- *     {"presence":{"lease":"…","typing":["user",true]}}                  to a room's events group
+ *     {"presence":{"lease":"…","user":{"ask":true,"idle":false,…},…}}    to a user's events group
+ *     {"presence":{"lease":"…","typing":["user",true],…}}                to a room's events group
  *
  * Threads: any; nothing is kept.
  */

@@ -185,6 +185,7 @@ struct presence_client *presence_client_create(struct slice id, struct slice use
     client->events = events;
     atomic_init(&client->active, ticks(now_ms));
     atomic_init(&client->away, false);
+    atomic_init(&client->typing, false);
     return client;
 }
 
@@ -493,6 +494,7 @@ enum err roster_enter(struct roster *roster, struct presence_client *client,
 {
     struct roster_user *user = user_of(client);
     struct roster_seat *seat = *find_seat(user, room);
+    room->events += client->events; /* without memory, too: it leaves like any other */
     if (seat == NULL && !is_of_all(room)) {
         seat = mem_try_alloc(sizeof *seat);
         if (seat == NULL)
@@ -505,7 +507,6 @@ enum err roster_enter(struct roster *roster, struct presence_client *client,
         }
         user->seats = seat;
     }
-    room->events += client->events;
     if (seat == NULL)
         return ERR_OK;
     seat->clients++;
@@ -517,7 +518,8 @@ void roster_leave(struct roster *roster, struct presence_client *client, struct 
 {
     struct roster_user *user = user_of(client);
     struct roster_seat **at = find_seat(user, room), *seat = *at;
-    room->events -= client->events;
+    if (room->events != 0)
+        room->events -= client->events;
     if (seat == NULL)
         return;
     seat->clients--;
@@ -616,6 +618,15 @@ void roster_scan(struct roster *roster, struct roster_time time)
         if (is_silent(roster, client, time))
             note_idle(roster, client, true, time);
     }
+}
+
+void roster_note_typing(struct presence_client *client)
+{
+    if (!client->named)
+        atomic_store(&client->typing, true);
+    else
+        for (struct tab *tab = tab_of(client)->profile->tabs; tab != NULL; tab = tab->next)
+            atomic_store(&tab->client.typing, true);
 }
 
 /* --- other pods --- */

@@ -14,7 +14,7 @@
  * everywhere is away. A chosen status lingers for the time of grace when the last client goes, so
  * that loading a page anew does not end it.
  *
- * Threads: the presence thread, but for a client's `active` and `away`: its loop, too (presence.h).
+ * Threads: the presence thread, but for a client's atomics: its loop, too (presence.h).
  * No I/O, no clock in here.
  * Owns: everything in it; clients until they are removed.
  */
@@ -44,9 +44,10 @@ struct presence_client {
     struct list_link link; /* in the roster's clients */
     atomic_uint active;    /* when it last said something, in ticks of the monotonic clock */
     atomic_bool away;      /* it fell silent; its next message must be told */
-    bool named;            /* its user has a name: it is a struct tab, else a struct loner */
-    bool events;
-    bool idle; /* a loner's: silent */
+    atomic_bool typing;    /* its user types somewhere; the next message must be told */
+    bool named : 1;        /* its user has a name: it is a struct tab, else a struct loner */
+    bool events : 1;
+    bool idle : 1; /* silent */
 };
 
 struct roster_user {
@@ -149,6 +150,9 @@ void roster_drop_lease(struct roster *roster, const struct lease *lease, struct 
 
 /* The user's pods hear this one now, whose group this is (`user:{id}`): they are asked. */
 void roster_ask(struct roster *roster, struct slice room);
+
+/* The user types: the next message of each of its clients is told. */
+void roster_note_typing(struct presence_client *client);
 
 /* --- questions --- */
 

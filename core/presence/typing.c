@@ -122,14 +122,16 @@ static void end(struct typing *typing, struct typist *typist, uint64_t now_ms)
     tell(typing, typist, false);
 }
 
-void typing_end(struct typing *typing, struct slice room, struct slice user, struct slice client,
+bool typing_end(struct typing *typing, struct slice room, struct slice user, struct slice client,
                 uint64_t now_ms)
 {
     struct typist *typist = find(typing, room, user);
     if (typist == NULL || !typist->active)
-        return;
-    if (client.ptr == NULL || slice_equals(client, slice_of(typist->client, typist->client_len)))
-        end(typing, typist, now_ms);
+        return false;
+    if (client.ptr != NULL && !slice_equals(client, slice_of(typist->client, typist->client_len)))
+        return false;
+    end(typing, typist, now_ms);
+    return true;
 }
 
 static struct typist *first_due(const struct list *list, uint64_t now_ms)

@@ -42,8 +42,9 @@ void typing_fini(struct typing *typing);
 
 void typing_begin(struct typing *typing, struct slice room, struct slice user, struct slice client,
                   uint64_t now_ms);
-/* It said so, sent a message, or left. `client` ptr NULL: whichever of the user's it was. */
-void typing_end(struct typing *typing, struct slice room, struct slice user, struct slice client,
+/* It said so, sent a message, or left. `client` ptr NULL: whichever of the user's it was. Whether
+ * the user was typing. */
+bool typing_end(struct typing *typing, struct slice room, struct slice user, struct slice client,
                 uint64_t now_ms);
 
 void typing_expire(struct typing *typing, uint64_t now_ms);

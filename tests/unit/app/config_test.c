@@ -69,6 +69,8 @@ static void defaults_are_the_contracts(void)
     CU_ASSERT_EQUAL(config.http_header_timeout_ms, 10000);
     CU_ASSERT_EQUAL(config.ws_message_timeout_ms, 30000);
     CU_ASSERT_EQUAL(config.ws_ping_interval_ms, 25000);
+    CU_ASSERT_EQUAL(config.presence_grace_ms, 5000);
+    CU_ASSERT_EQUAL(config.presence_away_ms, 300000);
     CU_ASSERT_EQUAL(config.ws_pong_timeout_ms, 60000);
     CU_ASSERT_TRUE(config.ws_compression);
     CU_ASSERT_EQUAL(config.shutdown_timeout_ms, 10000);
