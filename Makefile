@@ -21,7 +21,7 @@ CFLAGS_fuzz := -O1 -g -fno-omit-frame-pointer -fsanitize=address,undefined,fuzze
 LDFLAGS_tsan := -fsanitize=thread
 ALL_CFLAGS = -std=gnu17 $(WARNINGS) $(WERROR) $(CFLAGS_$(VARIANT)) -pthread $(CFLAGS)
 ALL_LDFLAGS = $(LDFLAGS_$(VARIANT)) -pthread $(LDFLAGS)
-LIBS := -lmicrohttpd -lwslay -lhiredis -lyajl -lz -lcrypto
+LIBS := -lmicrohttpd -lwslay -lhiredis -lyajl -ljansson -lz -lcrypto
 
 LIB_SOURCES := $(filter-out app/main.c,$(wildcard app/*.c handlers/*.c core/*/*.c openapi/*.c))
 UNIT_SOURCES := $(shell find tests/unit tests/support -name '*.c' 2>/dev/null)
@@ -125,7 +125,7 @@ $(OUT)/chat-api-starved: $(OUT)/obj/app/main.o $(OUT)/obj/tests/starve/starve.o 
 	$(CC) $(ALL_LDFLAGS) -Wl,--wrap=mem_try_alloc,--wrap=mem_try_resize -o $@ $^ $(LIBS)
 
 $(BUILD)/fuzz/fuzz_%: tests/fuzz/fuzz_%.c $(BUILD)/fuzz/libchat.a
-	clang $(CPPFLAGS) -std=gnu17 $(CFLAGS_fuzz) -fsanitize=fuzzer -o $@ $^ $(LIBS) -ljansson -pthread
+	clang $(CPPFLAGS) -std=gnu17 $(CFLAGS_fuzz) -fsanitize=fuzzer -o $@ $^ $(LIBS) -pthread
 
 ifneq ($(VARIANT),fuzz)
 $(BUILD)/fuzz/libchat.a: $(LIB_SOURCES) $(HEADERS)
@@ -134,14 +134,14 @@ endif
 
 $(OUT)/replay/%: $(OUT)/obj/tests/fuzz/fuzz_%.o $(OUT)/obj/tests/fuzz/replay.o $(OUT)/libchat.a
 	@mkdir -p $(@D)
-	$(CC) $(ALL_LDFLAGS) -o $@ $^ $(LIBS) -ljansson
+	$(CC) $(ALL_LDFLAGS) -o $@ $^ $(LIBS)
 
 $(OUT)/libchat.a: $(LIB_OBJECTS)
 	rm -f $@
 	$(AR) rcs $@ $^
 
 $(OUT)/unit: $(UNIT_OBJECTS) $(UNIT_LOAD_OBJECTS) $(OUT)/libchat.a
-	$(CC) $(ALL_LDFLAGS) -o $@ $^ $(LIBS) -ljansson -lcunit
+	$(CC) $(ALL_LDFLAGS) -o $@ $^ $(LIBS) -lcunit
 
 # The generator and the floor are built the same way whatever VARIANT they measure.
 $(BENCH)/load: $(LOAD_SOURCES:%.c=$(BUILD)/obj/%.o)

@@ -9,22 +9,26 @@ cd "${1:-.}"
 find app core handlers openapi -name '*.[ch]' 2>/dev/null | sort | xargs awk '
 BEGIN {
     # Own code: folder of the file -> folders that it may include from.
+    core = "core/base core/auth core/limit core/net core/ws core/bus core/chat core/presence"
     own["core/base"] = "core/base"
+    own["core/auth"] = "core/auth core/base"
+    own["core/limit"] = "core/limit core/base"
     own["core/net"] = "core/net core/base"
     own["core/ws"] = "core/ws core/base"
     own["core/bus"] = "core/bus core/net core/base"
-    own["core/chat"] = "core/chat core/ws core/net core/base"
+    own["core/chat"] = "core/chat core/auth core/ws core/net core/base"
     own["core/presence"] = "core/presence core/bus core/net core/base"
     own["openapi"] = "openapi core/base"
-    own["handlers"] = "handlers openapi core/base core/net core/ws core/bus core/chat core/presence"
-    own["app"] = "app handlers openapi core/base core/net core/ws core/bus core/chat core/presence"
+    own["handlers"] = "handlers openapi " core
+    own["app"] = "app handlers openapi " core
     # Libraries: start of the header -> folders that may know it.
     library["microhttpd.h"] = "handlers app"
     library["wslay/"] = "core/ws"
     library["zlib.h"] = "core/ws"
     library["hiredis/"] = "core/bus"
     library["yajl/"] = "core/chat core/presence"
-    library["jansson.h"] = "handlers app"
+    library["jansson.h"] = "core/auth handlers app"
+    library["openssl/"] = "core/auth core/ws handlers"
     library["CUnit/"] = ""
     # Made by the build, so it stands at no fixed place.
     generated["assets.h"] = "openapi"

@@ -13,7 +13,7 @@ failed=0
 fresh_tree() {
     rm -rf "$tree"
     mkdir -p "$tree/app" "$tree/handlers" "$tree/openapi" "$tree/tests/unit/core/base"
-    for module in base net ws bus chat; do
+    for module in base auth limit net ws bus chat; do
         mkdir -p "$tree/core/$module"
         echo "int $module;" >"$tree/core/$module/$module.h"
     done
@@ -62,11 +62,20 @@ passes includes.sh core/bus/a.c '#include <hiredis/hiredis.h>'
 passes includes.sh core/ws/a.c '#include <zlib.h>'
 passes includes.sh app/a.c '#include "handlers/page.h"'
 passes includes.sh core/base/a.c '#include <string.h>'
+passes includes.sh core/auth/a.c '#include <jansson.h>'
+passes includes.sh core/auth/a.c '#include <openssl/evp.h>'
+passes includes.sh core/chat/a.c '#include "core/auth/auth.h"'
+passes includes.sh handlers/a.c '#include "core/limit/limit.h"'
 refuses includes.sh core/base/a.c '#include "core/net/net.h"'
 refuses includes.sh core/net/a.c '#include "core/ws/ws.h"'
 refuses includes.sh core/ws/a.c '#include "core/net/net.h"'
 refuses includes.sh core/chat/a.c '#include "core/bus/bus.h"'
 refuses includes.sh core/bus/a.c '#include "core/chat/chat.h"'
+refuses includes.sh core/auth/a.c '#include "core/chat/chat.h"'
+refuses includes.sh core/auth/a.c '#include "core/limit/limit.h"'
+refuses includes.sh core/limit/a.c '#include "core/auth/auth.h"'
+refuses includes.sh core/bus/a.c '#include "core/auth/auth.h"'
+refuses includes.sh core/chat/a.c '#include <openssl/evp.h>'
 refuses includes.sh core/chat/a.c '#include "handlers/page.h"'
 refuses includes.sh core/chat/a.c '#include "chat.h"'
 refuses includes.sh core/chat/a.c '#include "core/chat/none.h"'

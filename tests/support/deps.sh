@@ -5,8 +5,8 @@
 set -eu
 
 build='gcc make libc6-dev libmicrohttpd-dev libwslay-dev libhiredis-dev libyajl-dev
-zlib1g-dev libssl-dev gzip'
-test='libcunit1-dev libjansson-dev redis-server chromium'
+libjansson-dev zlib1g-dev libssl-dev gzip'
+test='libcunit1-dev redis-server chromium'
 check='clang clang-format clang-tidy cppcheck libclang-rt-14-dev valgrind'
 
 peers='golang-go golang-github-gorilla-websocket-dev golang-github-gomodule-redigo-dev

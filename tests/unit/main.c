@@ -33,6 +33,13 @@
     SUITE("core/base/slice", slice_tests)                                                          \
     SUITE("core/base/utf8", utf8_tests)                                                            \
     SUITE("core/base/uuid", uuid_tests)                                                            \
+    SUITE("core/auth/auth", auth_tests)                                                            \
+    SUITE("core/auth/base64url", base64url_tests)                                                  \
+    SUITE("core/auth/claims", claims_tests)                                                        \
+    SUITE("core/auth/glob", glob_tests)                                                            \
+    SUITE("core/auth/jws", jws_tests)                                                              \
+    SUITE("core/auth/key_set", key_set_tests)                                                      \
+    SUITE("core/auth/user", user_tests)                                                            \
     SUITE("core/net/conn", conn_tests)                                                             \
     SUITE("core/net/loop", loop_tests)                                                             \
     SUITE("core/ws/deflate", deflate_tests)                                                        \
