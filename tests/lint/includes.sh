@@ -28,7 +28,7 @@ BEGIN {
     library["hiredis/"] = "core/bus"
     library["yajl/"] = "core/chat core/presence"
     library["jansson.h"] = "core/auth handlers app"
-    library["openssl/"] = "core/auth core/ws handlers"
+    library["openssl/"] = "core/auth core/base core/ws"
     library["CUnit/"] = ""
     # Made by the build, so it stands at no fixed place.
     generated["assets.h"] = "openapi"

@@ -22,6 +22,7 @@
     SUITE("core/base/buf", buf_tests)                                                              \
     SUITE("core/base/clock", clock_tests)                                                          \
     SUITE("core/base/digest", digest_tests)                                                        \
+    SUITE("core/base/duration", duration_tests)                                                    \
     SUITE("core/base/err", err_tests)                                                              \
     SUITE("core/base/fault", fault_tests)                                                          \
     SUITE("core/base/json", json_tests)                                                            \
@@ -40,6 +41,9 @@
     SUITE("core/auth/jws", jws_tests)                                                              \
     SUITE("core/auth/key_set", key_set_tests)                                                      \
     SUITE("core/auth/user", user_tests)                                                            \
+    SUITE("core/limit/address", address_tests)                                                     \
+    SUITE("core/limit/limit", limit_tests)                                                         \
+    SUITE("core/limit/limiter", limiter_tests)                                                     \
     SUITE("core/net/conn", conn_tests)                                                             \
     SUITE("core/net/loop", loop_tests)                                                             \
     SUITE("core/ws/deflate", deflate_tests)                                                        \
