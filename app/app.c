@@ -1,17 +1,20 @@
 #include "app/app.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/resource.h>
 
 #include "app/config.h"
 #include "app/heap.h"
 #include "app/signals.h"
+#include "core/auth/auth.h"
 #include "core/base/clock.h"
 #include "core/base/log.h"
 #include "core/bus/bus.h"
 #include "core/chat/hub.h"
 #include "core/chat/window.h"
+#include "core/limit/limiter.h"
 #include "core/presence/presence.h"
 #include "handlers/api.h"
 #include "handlers/body.h"
@@ -34,6 +37,7 @@ enum {
     OTHER_FILES = 64,
     HTTP_CONNECTIONS_MIN = 32,
     HTTP_CONNECTIONS_MAX = 1024,
+    LIMITED_KEYS_MAX = 100000, /* users and addresses whose upgrades are counted: 20 MB */
 };
 
 struct app {
@@ -223,6 +227,34 @@ static void start_api(struct app *app)
         app->service.api = api_create(&opts);
 }
 
+/* The keys are configuration, too: a start without good ones ends like one with a bad variable. */
+static enum err start_auth(struct app *app)
+{
+    const struct config *config = app->config;
+    char why[KEY_WHY_SIZE] = "";
+    const struct auth_opts opts = {.secret = config->auth_jwt_secret,
+                                   .keys_path = config->auth_jwt_keys,
+                                   .issuer = config->auth_jwt_issuer,
+                                   .audience = config->auth_jwt_audience};
+    if (!config->auth_enabled)
+        return ERR_OK;
+    app->service.auth = auth_create(&opts, why);
+    if (app->service.auth != NULL)
+        return ERR_OK;
+    fprintf(stderr,
+            "chat-api: AUTH_JWT_KEYS=%s: %s (it takes a file with PEM public keys or a JWKS)\n",
+            config->auth_jwt_keys, why);
+    return ERR_INVALID;
+}
+
+static void start_limits(struct app *app)
+{
+    const struct config *config = app->config;
+    app->service.trusted_proxies = &config->trusted_proxies;
+    if (config->rate_limit_enabled)
+        app->service.connects = limiter_create(&config->rate_limit_connects, LIMITED_KEYS_MAX);
+}
+
 static enum err start_http(struct app *app)
 {
     const struct config *config = app->config;
@@ -242,7 +274,11 @@ static enum err start_http(struct app *app)
 
 static enum err start(struct app *app)
 {
-    enum err err = create_presence(app);
+    enum err err = start_auth(app);
+    if (err != ERR_OK)
+        return err;
+    start_limits(app);
+    err = create_presence(app);
     if (err == ERR_OK)
         err = start_hub(app);
     if (err == ERR_OK)
@@ -265,7 +301,8 @@ static enum err start(struct app *app)
              log_uint("port", http_port(app->http)), log_str("pod", app->config->pod_id),
              log_uint("connection_threads", app->config->connection_threads),
              log_uint("max_connections", app->config->max_connections),
-             log_bool("redis", app->config->redis_enabled));
+             log_bool("redis", app->config->redis_enabled),
+             log_bool("auth", app->config->auth_enabled));
     return ERR_OK;
 }
 
@@ -307,15 +344,21 @@ static void stop(struct app *app)
     message_inbox_destroy(app->inbox);
     hub_destroy(service->hub);
     window_destroy(service->window);
+    limiter_destroy(service->connects);
+    auth_destroy(service->auth);
 }
 
-/* What main does meanwhile: late request heads, and memory that a burst has left. */
+/* What main does meanwhile: late request heads, memory that a burst has left, a changed file of
+ * keys. */
 static void wait_for_stop(struct app *app)
 {
     struct heap_watch heap;
     heap_start(&heap);
-    while (!signals_wait(http_tick(app->http)))
+    while (!signals_wait(http_tick(app->http))) {
         heap_tick(&heap);
+        if (app->service.auth != NULL)
+            auth_tick(app->service.auth, clock_monotonic_ms());
+    }
 }
 
 int app_run(const struct config *config)
@@ -336,6 +379,8 @@ int app_run(const struct config *config)
         signals_end_at_next();
         log_info("server:stopping");
     }
+    if (err == ERR_INVALID)
+        return APP_BAD_CONFIG;
     stop(&app);
     return err == ERR_OK ? 0 : 1;
 }

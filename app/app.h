@@ -13,8 +13,11 @@
 
 struct config;
 
+enum { APP_BAD_CONFIG = 2 }; /* exit code: a variable, or a file that one names, is no good */
+
 /*
  * Runs the service until SIGTERM or SIGINT and returns the process' exit code: 0 after an orderly
- * stop, 1 when it could not start (a log line says why). A second signal ends the process at once.
+ * stop, 1 when it could not start (a log line says why), APP_BAD_CONFIG (a line on standard error
+ * does). A second signal ends the process at once.
  */
 int app_run(const struct config *config);

@@ -20,6 +20,7 @@
 
 #include "app/config_table.h"
 #include "core/base/buf.h"
+#include "core/base/duration.h"
 #include "core/base/mem.h"
 #include "core/base/utf8.h"
 #include "handlers/origin.h"
@@ -50,23 +51,10 @@ static void *target(const struct reading *reading)
     return (char *)reading->config + reading->variable->offset;
 }
 
-static bool parse_number(struct slice text, uint64_t *out)
-{
-    uint64_t number = 0;
-    for (size_t i = 0; i < text.len; i++) {
-        unsigned digit = (unsigned char)text.ptr[i] - (unsigned)'0';
-        if (digit > 9 || __builtin_mul_overflow(number, 10, &number) ||
-            __builtin_add_overflow(number, digit, &number))
-            return false;
-    }
-    *out = number;
-    return text.len > 0;
-}
-
 static bool read_number(struct reading *reading, uint64_t max, uint64_t *out)
 {
     uint64_t min = reading->variable->min;
-    if (parse_number(slice_str(reading->text), out) && *out >= min && *out <= max)
+    if (duration_parse_number(slice_str(reading->text), out) && *out >= min && *out <= max)
         return true;
     buf_printf(&reading->why, "must be a number from %ju to %ju", (uintmax_t)min, (uintmax_t)max);
     return false;
@@ -90,46 +78,19 @@ static bool read_size(struct reading *reading)
     return true;
 }
 
-struct unit {
-    const char *suffix;
-    uint64_t ms;
-};
-
-static const struct unit units[] = {{"m", 60000}, {"s", 1000}, {"ms", 1}};
-
-static bool parse_duration(struct slice text, uint64_t *ms)
-{
-    size_t digits = strspn(text.ptr, "0123456789");
-    uint64_t number = 0;
-    if (!parse_number(slice_of(text.ptr, digits), &number))
-        return false;
-    for (size_t i = 0; i < sizeof units / sizeof *units; i++)
-        if (slice_equals_str(slice_skip(text, digits), units[i].suffix))
-            return !__builtin_mul_overflow(number, units[i].ms, ms);
-    return false;
-}
-
-static void append_duration(struct buf *buf, uint64_t ms)
-{
-    size_t i = 0;
-    while (ms % units[i].ms != 0 || (ms == 0 && units[i].ms != 1))
-        i++;
-    buf_printf(buf, "%ju%s", (uintmax_t)(ms / units[i].ms), units[i].suffix);
-}
-
 static bool read_duration(struct reading *reading)
 {
     const struct config_variable *variable = reading->variable;
     uint64_t ms = 0;
-    if (parse_duration(slice_str(reading->text), &ms) && ms >= variable->min &&
+    if (duration_parse(slice_str(reading->text), &ms) && ms >= variable->min &&
         ms <= variable->max) {
         *(uint64_t *)target(reading) = ms;
         return true;
     }
     buf_append_str(&reading->why, "must be a whole number with its unit (ms, s or m), from ");
-    append_duration(&reading->why, variable->min);
+    duration_append(&reading->why, variable->min);
     buf_append_str(&reading->why, " to ");
-    append_duration(&reading->why, variable->max);
+    duration_append(&reading->why, variable->max);
     return false;
 }
 
@@ -155,20 +116,45 @@ static bool read_bool(struct reading *reading)
     return false;
 }
 
-/* Until there are tokens, a service that was told to ask for them must not run without. */
-static bool read_auth(struct reading *reading)
-{
-    if (!read_bool(reading))
-        return false;
-    if (!reading->config->auth_enabled)
-        return true;
-    buf_append_str(&reading->why, "tokens are not supported by this version yet; set it to false");
-    return false;
-}
-
 static void keep_text(struct reading *reading)
 {
     *(char **)target(reading) = mem_strdup(reading->text);
+}
+
+/* A text that nobody needs to give. */
+static bool read_text(struct reading *reading)
+{
+    if (*reading->text != '\0')
+        keep_text(reading);
+    return true;
+}
+
+static bool read_secret(struct reading *reading)
+{
+    size_t least = reading->variable->min;
+    if (*reading->text == '\0' || strlen(reading->text) >= least)
+        return read_text(reading);
+    buf_printf(&reading->why, "must have at least %zu bytes, such as openssl rand -base64 48 makes",
+               least);
+    return false;
+}
+
+static bool read_limit(struct reading *reading)
+{
+    if (limit_parse(slice_str(reading->text), target(reading)))
+        return true;
+    buf_append_str(&reading->why, "must be a number (1 to 1000000) in a time (10ms to 1440m), such "
+                                  "as 60/1m, or off");
+    return false;
+}
+
+static bool read_networks(struct reading *reading)
+{
+    if (network_list_parse(slice_str(reading->text), target(reading)))
+        return true;
+    buf_append_str(&reading->why, "must be a comma-separated list of at most 64 addresses and "
+                                  "networks such as 10.0.0.0/8 or fd00::/8");
+    return false;
 }
 
 static bool is_numeric_address(const char *text)
@@ -220,7 +206,7 @@ static bool read_pod_id(struct reading *reading)
 }
 
 /* What can stand behind `Bearer ` in a header: visible ASCII. */
-static bool read_secret(struct reading *reading)
+static bool read_key(struct reading *reading)
 {
     const struct config_variable *variable = reading->variable;
     size_t len = strlen(reading->text);
@@ -341,6 +327,8 @@ static void append_computed(struct buf *out, const struct reading *reading)
     } else if (variable->kind == CONFIG_CONNECTIONS) {
         uint64_t room = file_limit_for_clients(reading->config);
         buf_printf(out, "%ju", (uintmax_t)(room < MOST_CONNECTIONS ? room : MOST_CONNECTIONS));
+    } else if (variable->kind == CONFIG_BOOL) {
+        buf_append_str(out, reading->config->auth_enabled ? "true" : "false");
     } else if (variable->kind == CONFIG_UNSIGNED) {
         unsigned cores = core_count();
         buf_printf(out, "%u", cores < variable->max ? cores : (unsigned)variable->max);
@@ -354,8 +342,9 @@ static bool (*const readers[CONFIG_KINDS])(struct reading *) = {
     [CONFIG_BOOL] = read_bool,           [CONFIG_HOST] = read_host,
     [CONFIG_POD_ID] = read_pod_id,       [CONFIG_ORIGINS] = read_origins,
     [CONFIG_LOG_LEVEL] = read_log_level, [CONFIG_CONNECTIONS] = read_connections,
-    [CONFIG_REDIS_URL] = read_redis_url, [CONFIG_AUTH] = read_auth,
-    [CONFIG_SECRET] = read_secret,
+    [CONFIG_REDIS_URL] = read_redis_url, [CONFIG_TEXT] = read_text,
+    [CONFIG_SECRET] = read_secret,       [CONFIG_KEY] = read_key,
+    [CONFIG_LIMIT] = read_limit,         [CONFIG_NETWORKS] = read_networks,
 };
 
 /* What stands behind the scheme; all of it where no scheme is in front (RFC 3986 3.1). */
@@ -407,7 +396,7 @@ static void report(const struct reading *reading)
     buf_init(&value, TEXT_BYTES);
     if (reading->variable->kind == CONFIG_REDIS_URL)
         append_redacted(&value, reading->text);
-    else if (reading->variable->kind == CONFIG_SECRET)
+    else if (reading->variable->kind == CONFIG_SECRET || reading->variable->kind == CONFIG_KEY)
         buf_append_str(&value, "***");
     else
         buf_append_str(&value, reading->text);
@@ -438,6 +427,16 @@ static bool load_variable(struct config *config, const struct config_variable *v
     return is_good;
 }
 
+/* What no variable alone can tell. */
+static bool is_consistent(const struct config *config)
+{
+    if (!config->auth_enabled || config->auth_jwt_secret != NULL || config->auth_jwt_keys != NULL)
+        return true;
+    fprintf(stderr, "chat-api: AUTH_ENABLED=true: needs AUTH_JWT_SECRET or AUTH_JWT_KEYS, for "
+                    "tokens are checked with them\n");
+    return false;
+}
+
 enum err config_load(struct config *config)
 {
     bool is_good = true;
@@ -445,7 +444,7 @@ enum err config_load(struct config *config)
     const struct config_variable *variable = NULL;
     for (size_t row = 0; (variable = config_variable_at(row)) != NULL; row++)
         is_good = load_variable(config, variable) && is_good;
-    if (is_good)
+    if (is_good && is_consistent(config))
         return ERR_OK;
     config_fini(config);
     return ERR_INVALID;
@@ -457,6 +456,12 @@ void config_fini(struct config *config)
     mem_free(config->api_key);
     mem_free(config->allowed_origins);
     mem_free(config->pod_id);
+    if (config->auth_jwt_secret != NULL)
+        explicit_bzero(config->auth_jwt_secret, strlen(config->auth_jwt_secret));
+    mem_free(config->auth_jwt_secret);
+    mem_free(config->auth_jwt_keys);
+    mem_free(config->auth_jwt_issuer);
+    mem_free(config->auth_jwt_audience);
     if (config->redis_enabled)
         redis_url_fini(&config->redis_url);
     *config = (struct config){0};

@@ -15,6 +15,8 @@
 #include "core/base/err.h"
 #include "core/base/log.h"
 #include "core/bus/redis_url.h"
+#include "core/limit/address.h"
+#include "core/limit/limit.h"
 
 #define CONFIG_OFF UINT64_MAX /* a duration that is "off" */
 
@@ -27,6 +29,13 @@ struct config {
     uint64_t redis_ready_grace_ms; /* or CONFIG_OFF */
     bool auth_enabled;
     char *api_key;         /* NULL: none */
+    char *auth_jwt_secret; /* NULL: none, as with the next three */
+    char *auth_jwt_keys;   /* a file's path; it is read later, by the part that checks tokens */
+    char *auth_jwt_issuer;
+    char *auth_jwt_audience;
+    bool rate_limit_enabled;
+    struct limit rate_limit_connects;
+    struct network_list trusted_proxies;
     char *allowed_origins; /* as given; "*" by default */
     char *pod_id;
     unsigned connection_threads;

@@ -23,9 +23,12 @@ enum config_kind {
     CONFIG_LOG_LEVEL,
     CONFIG_CONNECTIONS, /* a size that the limit of open files bounds */
     CONFIG_REDIS_URL,
-    CONFIG_AUTH,
-    CONFIG_SECRET, /* text that is never shown; NULL when empty */
-    CONFIG_KINDS,  /* how many there are */
+    CONFIG_TEXT,   /* into a char *, NULL when there is none */
+    CONFIG_SECRET, /* the same, of at least `min` bytes, and never shown */
+    CONFIG_KEY,    /* the same, of `min` to `max` visible characters, and never shown */
+    CONFIG_LIMIT,
+    CONFIG_NETWORKS,
+    CONFIG_KINDS, /* how many there are */
 };
 
 struct config_variable {

@@ -13,8 +13,6 @@
 #include "core/base/log.h"
 #include "handlers/routes.h"
 
-enum { EXIT_BAD_CONFIG = 2 };
-
 static int print_routes(void)
 {
     for (size_t i = 0; i < routes_count(); i++)
@@ -26,7 +24,7 @@ static int with_config(int (*run)(const struct config *config))
 {
     struct config config;
     if (config_load(&config) != ERR_OK)
-        return EXIT_BAD_CONFIG;
+        return APP_BAD_CONFIG;
     log_open(config.log_level);
     int code = run(&config);
     config_fini(&config);
@@ -42,5 +40,5 @@ int main(int argc, char **argv)
     if (argc == 2 && strcmp(argv[1], "--routes") == 0)
         return print_routes();
     fprintf(stderr, "usage: chat-api [--healthcheck | --routes]\n");
-    return EXIT_BAD_CONFIG;
+    return APP_BAD_CONFIG;
 }

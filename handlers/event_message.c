@@ -25,9 +25,14 @@ static struct slice text_slice(const struct envelope_text *text)
 
 /* --- publishing --- */
 
+/* With authentication on, only members publish to a room. */
 static bool may_publish(const struct event_call *call)
 {
-    struct fault fault = rights_check_publish(call->room_name);
+    struct fault fault = rights_check_publish(call->room_name, client_user(call->client));
+    if (fault.code == FAULT_NONE && call->service->auth != NULL && !call->is_member)
+        fault = (struct fault){.code = FAULT_CHANNEL_ERROR,
+                               .message = "only members publish to this room",
+                               .field = "room"};
     if (fault.code != FAULT_NONE)
         event_refuse(call, &fault);
     return fault.code == FAULT_NONE;
@@ -42,7 +47,7 @@ static bool pass_on(const struct event_call *call)
     const struct publication publication = {.envelope = call->envelope,
                                             .name = call->room_name,
                                             .room = call->room,
-                                            .from = client_id(call->client),
+                                            .from = client_user_id(call->client),
                                             .received_ns = call->received_ns};
     if (publish(call->service, &publication, &tools) != ERR_OK) {
         const struct fault fault = {.code = FAULT_INTERNAL, .message = "out of memory"};
@@ -81,7 +86,7 @@ static bool remember(const struct event_call *call, uint64_t wall_ms, bool named
     uint64_t first_ms;
     const struct window_message message = {.id = text_slice(&envelope->id),
                                            .room = call->room_name,
-                                           .sender = client_id(call->client),
+                                           .sender = client_user_id(call->client),
                                            .content = envelope->data,
                                            .timestamp_ms = wall_ms};
     if (!named) {
@@ -133,8 +138,8 @@ static bool may_change(const struct event_call *call, struct slice id)
         [WINDOW_OTHER_ROOM] = "this message is of another room",
         [WINDOW_DELETED] = "this message was deleted",
     };
-    enum window_owner owner =
-        window_check_owner(call->service->window, id, call->room_name, client_id(call->client));
+    enum window_owner owner = window_check_owner(call->service->window, id, call->room_name,
+                                                 client_user_id(call->client));
     if (owner == WINDOW_UNKNOWN || owner == WINDOW_OWN)
         return true;
     const struct fault fault = {
@@ -179,7 +184,7 @@ void event_message_delete(const struct event_call *call)
     struct field fields[] = {{.name = "id"}};
     if (change(call, fields, 1, "data must have the message's id, a UUID"))
         window_delete(call->service->window, field_text(&fields[0]), call->room_name,
-                      client_id(call->client));
+                      client_user_id(call->client));
 }
 
 /* --- marks --- */
@@ -208,7 +213,7 @@ static bool take_id(void *arg, const struct field *element)
     memcpy(mark->id, element->text, UUID_TEXT_LEN);
     const struct window_mark news = {.id = field_text(element),
                                      .room = call->room_name,
-                                     .user = client_id(call->client),
+                                     .user = client_user_id(call->client),
                                      .read = marks->read};
     if (window_add_mark(call->service->window, &news, &mark->sender))
         marks->count++;
@@ -243,7 +248,7 @@ static void tell_sender(struct marks *marks, size_t first)
     }
     marks->count = left;
     buf_printf(json, "],\"status\":\"%s\",\"user\":", marks->read ? "read" : "delivered");
-    json_append_string(json, client_id(call->client));
+    json_append_string(json, client_user_id(call->client));
     if (call->room_name.ptr != NULL) {
         buf_append_str(json, ",\"room\":");
         json_append_string(json, call->room_name);

@@ -236,8 +236,8 @@ static void take(const struct event_call *call, bool joins)
     struct fault fault = {
         .code = FAULT_INVALID_PAYLOAD, .message = "room must name the room", .field = "room"};
     if (call->envelope->target == ENVELOPE_ROOM)
-        fault = rights_check_join(call->room_name, client_id(call->client),
-                                  client_is_events(call->client));
+        fault = rights_check_join(call->room_name, client_user(call->client),
+                                  client_user_id(call->client), client_is_events(call->client));
     if (fault.code == FAULT_NONE && joins && !call->is_member &&
         client_room_count(call->client) >= call->service->max_rooms)
         fault = (struct fault){.code = FAULT_CHANNEL_ERROR,

@@ -45,7 +45,7 @@ void event_hello(void *arg, struct client *client)
     buf_append_str(json, "{\"client_id\":");
     json_append_string(json, client_id(client));
     buf_append_str(json, ",\"user\":");
-    json_append_string(json, client_id(client));
+    json_append_string(json, client_user_id(client));
     buf_append_str(json, ",\"pod\":");
     json_append_string(json, slice_str(service->pod_id));
     buf_printf(json, ",\"heartbeat_ms\":%llu,\"max_message_bytes\":%zu,\"max_rooms\":%u",

@@ -78,6 +78,8 @@ static void append_hub(struct buf *body, const struct hub_stats *stats)
            "Clients closed because a message was not finished in time.");
     append(body, "chat_protocol_violations_total", "counter",
            counter_get(&c->protocol_errors_total), "Clients closed for breaking the protocol.");
+    append(body, "chat_auth_ended_total", "counter", counter_get(&c->auth_ended_total),
+           "Clients closed because their token was over.");
     append_errors(body, c);
     append_latency(body, c);
 }
@@ -147,6 +149,15 @@ static void append_presence(struct buf *body, struct presence *presence,
            "Times that a client with much waiting was not told of typing.");
 }
 
+static void append_refused(struct buf *body, struct service *service)
+{
+    append(body, "chat_auth_failures_total", "counter", atomic_load(&service->auth_failed_total),
+           "Requests refused for want of a good token.");
+    append_head(body, "chat_rate_limited_total", "counter", "What came too often, by class.");
+    buf_printf(body, "chat_rate_limited_total{class=\"connects\"} %ju\n",
+               (uintmax_t)atomic_load(&service->connects_limited_total));
+}
+
 enum MHD_Result metrics_answer(struct request *request)
 {
     struct service *service = request->service;
@@ -155,6 +166,7 @@ enum MHD_Result metrics_answer(struct request *request)
     hub_get_stats(service->hub, &stats);
     buf_init(&body, BODY_MAX);
     append_hub(&body, &stats);
+    append_refused(&body, service);
     append(&body, "chat_redis_enabled", "gauge", service->bus != NULL, "Whether REDIS_URL is set.");
     append_bus(&body, service->bus);
     append_api(&body, service->api);

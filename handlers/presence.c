@@ -1,5 +1,6 @@
 #include "handlers/presence.h"
 
+#include "core/auth/user.h"
 #include "core/base/clock.h"
 #include "core/base/log.h"
 #include "core/base/mem.h"
@@ -80,8 +81,10 @@ void presence_voice_watch(void *arg, struct slice group, bool wanted)
 
 static void arrive(struct service *service, struct client *client)
 {
+    const struct user *user = client_user(client);
     struct presence_client *record = presence_client_create(
-        client_id(client), SLICE_NONE, SLICE_NONE, client_is_events(client), clock_monotonic_ms());
+        client_id(client), user != NULL ? user->id : SLICE_NONE,
+        user != NULL ? user->name : SLICE_NONE, client_is_events(client), clock_monotonic_ms());
     client_set_data(client, record);
     presence_arrive(service->presence, record);
 }

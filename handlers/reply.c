@@ -1,7 +1,10 @@
 #include "handlers/reply.h"
 
+#include <stdio.h>
+
 #include "core/base/fault.h"
 #include "core/base/mem.h"
+#include "handlers/limited.h"
 
 enum { FAULT_BODY_MAX = 4096 };
 
@@ -54,7 +57,27 @@ enum MHD_Result reply_fault(struct MHD_Connection *connection, unsigned status,
     return queue(connection, status, "application/json", &body, headers);
 }
 
+static enum MHD_Result reply_limited(struct MHD_Connection *connection,
+                                     const struct limited *limited)
+{
+    static const struct fault fault = {.code = FAULT_RATE_LIMITED,
+                                       .message = "too often; try again later"};
+    struct buf body, scratch;
+    struct fault_extra extras[LIMITED_EXTRAS];
+    char seconds[24];
+    struct reply_header headers[] = {{MHD_HTTP_HEADER_RETRY_AFTER, seconds}, {NULL, NULL}};
+    snprintf(seconds, sizeof seconds, "%ju", (uintmax_t)((limited->retry_after_ms + 999) / 1000));
+    buf_init(&body, FAULT_BODY_MAX);
+    buf_init(&scratch, FAULT_BODY_MAX);
+    limited_extras(limited, &scratch, extras);
+    fault_append_json(&body, &fault, extras, LIMITED_EXTRAS);
+    buf_fini(&scratch);
+    return queue(connection, MHD_HTTP_TOO_MANY_REQUESTS, "application/json", &body, headers);
+}
+
 enum MHD_Result reply_refusal(struct MHD_Connection *connection, const struct refusal *refusal)
 {
+    if (refusal->limited.limit != NULL)
+        return reply_limited(connection, &refusal->limited);
     return reply_fault(connection, refusal->status, &refusal->fault, refusal->headers);
 }

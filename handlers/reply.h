@@ -10,6 +10,7 @@
 
 #include "core/base/buf.h"
 #include "core/base/err.h"
+#include "handlers/limited.h"
 
 /* Sent with every page and document: nothing from elsewhere, nothing inline. */
 #define REPLY_PAGE_POLICY                                                                          \
@@ -31,6 +32,7 @@ struct reply_header {
 struct refusal {
     unsigned status; /* 0: it is served */
     struct fault fault;
+    struct limited limited; /* what is told instead of the fault when it has a limit */
     struct reply_header headers[4];
 };
 

@@ -24,6 +24,7 @@ struct presence_request;
 struct rooms_request;
 struct route;
 struct service;
+struct user;
 
 struct request {
     struct service *service;
@@ -41,6 +42,7 @@ struct request {
     struct digest credentials;         /* tells who is let in by ROUTE_API from others */
 
     /* The upgrade's. */
+    struct user *user;        /* who its token names, counted; NULL: authentication is off */
     struct client *client;    /* admitted, its socket not handed over yet */
     int socket;               /* the duplicate that will be handed over; -1: none */
     struct bus_waiter waiter; /* while the room's subscription is awaited */

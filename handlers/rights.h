@@ -11,14 +11,20 @@
 #include "core/base/fault.h"
 #include "core/base/slice.h"
 
+struct user;
+
 /* The subprotocol of clients that want what the service itself says. */
 #define EVENTS_PROTOCOL "chat.events.v1"
 
 #define ROOM_PRESENCE_GLOBAL "presence:global"
 
-/* FAULT_NONE when the user (ptr NULL: not known yet) may join the room with such a client. */
-struct fault rights_check_join(struct slice room, struct slice user, bool events);
+/*
+ * FAULT_NONE when the user (NULL: authentication is off) may join the room with such a client. `id`
+ * is whose room `user:{id}` is its own (ptr NULL: not known yet).
+ */
+struct fault rights_check_join(struct slice room, const struct user *user, struct slice id,
+                               bool events);
 
-/* Whether clients may publish to the room; only the service and the HTTP API publish to users'
- * rooms. */
-struct fault rights_check_publish(struct slice room);
+/* Whether the user may publish to the room (ptr NULL: to everybody); only the service and the HTTP
+ * API publish to users' rooms. */
+struct fault rights_check_publish(struct slice room, const struct user *user);

@@ -10,16 +10,22 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "core/auth/user.h"
+#include "core/base/clock.h"
 #include "core/chat/client.h"
 #include "core/chat/hub.h"
+#include "core/limit/address.h"
+#include "core/limit/limiter.h"
 #include "core/ws/handshake.h"
 #include "handlers/http.h"
+#include "handlers/limited.h"
 #include "handlers/named_room.h"
 #include "handlers/origin.h"
 #include "handlers/reply.h"
 #include "handlers/request.h"
 #include "handlers/rights.h"
 #include "handlers/service.h"
+#include "handlers/token.h"
 
 enum { HEADER_MAX = 16384 }; /* no more than libmicrohttpd's pool holds */
 
@@ -119,13 +125,67 @@ static bool wants_events(const struct request *request)
     return wanted;
 }
 
+static struct refusal check_token(struct request *request)
+{
+    struct refusal refusal = {.headers = {{MHD_HTTP_HEADER_WWW_AUTHENTICATE, "Bearer"}}};
+    if (token_identify(request, &request->user, &refusal.fault) == ERR_OK)
+        return (struct refusal){0};
+    refusal.status = MHD_HTTP_UNAUTHORIZED;
+    return refusal;
+}
+
 static struct refusal check_rights(const struct request *request, const struct named_room *room)
 {
+    const struct user *user = request->user;
+    struct slice id = user != NULL ? user->id : SLICE_NONE;
     struct fault fault = {.code = FAULT_NONE};
     if (room->name.ptr != NULL)
-        fault = rights_check_join(room->name, SLICE_NONE, request->events);
+        fault = rights_check_join(room->name, user, id, request->events);
     return (struct refusal){.status = fault.code != FAULT_NONE ? MHD_HTTP_FORBIDDEN : 0,
                             .fault = fault};
+}
+
+/* Whose upgrades are counted together: a user's; without one, an address'. */
+static void append_connects_key(const struct request *request, struct buf *key)
+{
+    const union MHD_ConnectionInfo *info =
+        MHD_get_connection_info(request->connection, MHD_CONNECTION_INFO_CLIENT_ADDRESS);
+    struct address peer;
+    struct buf scratch;
+    if (request->user != NULL) {
+        buf_append_str(key, "u");
+        buf_append_slice(key, request->user->id);
+    } else if (info != NULL && address_of_socket(info->client_addr, &peer)) {
+        buf_init(&scratch, HEADER_MAX);
+        peer = address_behind(&peer, request_header(request, "X-Forwarded-For", &scratch),
+                              request->service->trusted_proxies);
+        buf_append_str(key, "a");
+        buf_append_slice(key, address_key(&peer));
+        buf_fini(&scratch);
+    } else {
+        buf_append_str(key, "?");
+    }
+}
+
+/* The last check: what is refused for another reason does not count. */
+static struct refusal check_connects(const struct request *request)
+{
+    struct service *service = request->service;
+    struct refusal refusal = {.limited.class = "connects"};
+    struct buf key;
+    if (service->connects == NULL)
+        return (struct refusal){0};
+    buf_init(&key, LIMITER_KEY_MAX);
+    append_connects_key(request, &key);
+    bool taken = limiter_take(service->connects, buf_slice(&key), clock_monotonic_ns(),
+                              &refusal.limited.retry_after_ms);
+    buf_fini(&key);
+    if (taken)
+        return (struct refusal){0};
+    atomic_fetch_add(&service->connects_limited_total, 1);
+    refusal.status = MHD_HTTP_TOO_MANY_REQUESTS;
+    refusal.limited.limit = limiter_limit(service->connects);
+    return refusal;
 }
 
 static struct refusal check_all(struct request *request, struct named_room *room)
@@ -139,9 +199,13 @@ static struct refusal check_all(struct request *request, struct named_room *room
         refusal = check_origin(request);
     request->events = refusal.status == 0 && wants_events(request);
     if (refusal.status == 0)
+        refusal = check_token(request);
+    if (refusal.status == 0)
         refusal = check_rights(request, room);
     if (refusal.status == 0 && atomic_load(&request->service->draining))
         refusal = unavailable("the server is shutting down");
+    if (refusal.status == 0)
+        refusal = check_connects(request);
     return refusal;
 }
 
@@ -228,7 +292,7 @@ static enum MHD_Result admit(struct request *request, const struct named_room *r
     struct deflate_params deflate;
     negotiate(request, &deflate);
     const struct hub_admission admission = {
-        .room = room->name, .deflate = &deflate, .events = request->events};
+        .room = room->name, .deflate = &deflate, .events = request->events, .user = request->user};
     enum err err = hub_admit(request->service->hub, &admission, &request->client);
     if (err == ERR_OK)
         err = take_socket(request);
@@ -264,6 +328,8 @@ void upgrade_forget(struct request *request)
         client_abandon(request->client);
     if (request->socket != -1)
         close(request->socket);
+    user_release(request->user);
+    request->user = NULL;
     request->client = NULL;
     request->socket = -1;
 }

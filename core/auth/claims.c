@@ -46,7 +46,7 @@ static void read_expiry(struct reading *reading)
         complain(reading, "the token has no exp");
     else if (!read_date(exp, &reading->user.expires_ms))
         complain(reading, "the token's exp must be a number of seconds up to the year 9999");
-    else if (reading->opts->now_ms >= reading->user.expires_ms + CLAIMS_LEEWAY_MS)
+    else if (user_time_left_ms(&reading->user, reading->opts->now_ms) == 0)
         complain(reading, "the token has expired");
 }
 
@@ -58,7 +58,7 @@ static void read_not_before(struct reading *reading)
         return;
     if (!read_date(nbf, &from_ms))
         complain(reading, "the token's nbf must be a number of seconds up to the year 9999");
-    else if (from_ms > reading->opts->now_ms + CLAIMS_LEEWAY_MS)
+    else if (from_ms > reading->opts->now_ms + USER_LEEWAY_MS)
         complain(reading, "the token is not valid yet");
 }
 

@@ -13,8 +13,6 @@
 #include "core/base/err.h"
 #include "core/base/slice.h"
 
-enum { CLAIMS_LEEWAY_MS = 30 * 1000 }; /* clocks of different machines differ */
-
 struct claims_opts {
     const char *issuer;   /* NULL: any */
     const char *audience; /* NULL: any */

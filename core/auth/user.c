@@ -64,6 +64,12 @@ const char *user_check_id(struct slice id)
     return NULL;
 }
 
+uint64_t user_time_left_ms(const struct user *user, uint64_t wall_ms)
+{
+    uint64_t until_ms = user->expires_ms + USER_LEEWAY_MS;
+    return until_ms > wall_ms ? until_ms - wall_ms : 0;
+}
+
 /* --- rights --- */
 
 /* Whose own room it is; ptr NULL: nobody's. */

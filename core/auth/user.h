@@ -24,6 +24,7 @@ enum {
     USER_NAME_MAX = 64,
     USER_GRANTS_MAX = 100,
     USER_PATTERN_MAX = 256,
+    USER_LEEWAY_MS = 30 * 1000, /* clocks of different machines differ */
 };
 
 /* Where each user's own messages come. */
@@ -61,6 +62,9 @@ void user_release(struct user *user);
 
 /* Names the rule that a user's id breaks (that of rooms' names, shorter); NULL when none. */
 const char *user_check_id(struct slice id);
+
+/* How long the user's token is still good at this moment, leeway included. */
+uint64_t user_time_left_ms(const struct user *user, uint64_t wall_ms);
 
 /* Whether the user may enter the room. */
 bool user_may_join(const struct user *user, struct slice room);

@@ -8,6 +8,8 @@
 
 #include <sys/epoll.h>
 
+#include "core/auth/user.h"
+#include "core/base/clock.h"
 #include "core/base/log.h"
 #include "core/base/mem.h"
 #include "core/chat/client_io.h"
@@ -38,12 +40,15 @@ struct client *client_try_create(struct shard *shard, const struct hub_admission
     struct client *client = mem_try_alloc(sizeof *client);
     if (client == NULL)
         return NULL;
-    *client = (struct client){.shard = shard,
-                              .conn.source.fd = -1,
-                              .read_bytes = CLIENT_READ_FIRST,
-                              .global.index = MEMBERSHIP_OUT,
-                              .room.index = MEMBERSHIP_OUT,
-                              .events = admission->events};
+    *client =
+        (struct client){.shard = shard,
+                        .conn.source.fd = -1,
+                        .read_bytes = CLIENT_READ_FIRST,
+                        .global.index = MEMBERSHIP_OUT,
+                        .room.index = MEMBERSHIP_OUT,
+                        .events = admission->events,
+                        .user = admission->user != NULL ? user_retain(admission->user) : NULL};
+    heap_node_init(&client->expiry);
     ws_session_init(&client->session, admission->deflate);
     client->deflate_out = client_takes_deflate(admission->deflate);
     outq_init(&client->outq);
@@ -70,6 +75,16 @@ void client_join(struct client *client)
     loop_post(client->shard->loop, &client->task);
 }
 
+/* By the clock that does not jump, which the wall's may do. */
+static enum err arm_expiry(struct client *client)
+{
+    struct shard *shard = client->shard;
+    if (client->user == NULL || client->close_sent)
+        return ERR_OK;
+    return heap_set(&shard->expiries, &client->expiry,
+                    loop_now_ms(shard->loop) + user_time_left_ms(client->user, clock_wall_ms()));
+}
+
 static void run_attach(struct loop_task *task, struct loop *loop)
 {
     struct attach *attach = (struct attach *)task;
@@ -81,7 +96,7 @@ static void run_attach(struct loop_task *task, struct loop *loop)
         client_drop(client);
     } else {
         counter_add(&shard->counters.connections_total, 1);
-        log_info("client:connected", log_user(client_id(client)),
+        log_info("client:connected", log_user(client_user_id(client)),
                  log_room(client->home != NULL ? client->home->name : SLICE_NONE));
         client->state = client->close_sent ? CLIENT_CLOSING : CLIENT_OPEN;
         list_push_back(client->close_sent ? &shard->ending : &shard->quiet, &client->timer);
@@ -89,6 +104,8 @@ static void run_attach(struct loop_task *task, struct loop *loop)
             list_move_back(&shard->flush, &client->flush);
         if (hub_is_draining(shard->hub))
             client_end(client, WS_CLOSE_GOING_AWAY, "server is shutting down");
+        else if (arm_expiry(client) != ERR_OK)
+            client_end(client, WS_CLOSE_INTERNAL, "out of memory");
         else if (attach->early_len != 0)
             client_feed(client, slice_of(attach->early, attach->early_len));
     }
@@ -144,6 +161,16 @@ struct slice client_id(const struct client *client)
     return slice_of(client->id, sizeof client->id);
 }
 
+const struct user *client_user(const struct client *client)
+{
+    return client->user;
+}
+
+struct slice client_user_id(const struct client *client)
+{
+    return client->user != NULL ? client->user->id : client_id(client);
+}
+
 struct shard *client_shard(const struct client *client)
 {
     return client->shard;
@@ -187,6 +214,27 @@ bool client_is_critical(const struct client *client)
     return client_is_pressed(client) &&
            client->outq.messages > hub_opts(shard->hub)->queue_messages / 2 &&
            loop_now_ms(shard->loop) < client->pressed_ms + CLIENT_PACE_GRACE_MS;
+}
+
+/* --- who it is --- */
+
+enum err client_set_user(struct client *client, struct user *user)
+{
+    struct user *old = client->user;
+    client->user = user;
+    enum err err = arm_expiry(client);
+    client->user = err == ERR_OK ? user_retain(user) : old;
+    if (err == ERR_OK)
+        user_release(old);
+    return err;
+}
+
+void client_expire(struct client *client)
+{
+    heap_remove(&client->shard->expiries, &client->expiry);
+    if (client->close_reason == NULL)
+        counter_add(&client->shard->counters.auth_ended_total, 1);
+    client_end(client, WS_CLOSE_AUTH_ENDED, "authentication ended");
 }
 
 /* --- ending --- */
@@ -254,7 +302,7 @@ static void leave_all(struct client *client)
 {
     struct shard *shard = client->shard;
     client->left = true;
-    log_info("client:disconnected", log_user(client_id(client)),
+    log_info("client:disconnected", log_user(client_user_id(client)),
              log_room(client->home != NULL ? client->home->name : SLICE_NONE),
              log_uint("code", client->close_reason != NULL ? client->close_code : 1006),
              log_str("reason", client->close_reason));
@@ -276,6 +324,7 @@ static void begin_closing(struct client *client)
     client->close_sent = true;
     client_schedule_flush(client);
     list_remove(&client->midway);
+    heap_remove(&shard->expiries, &client->expiry);
     if (client->state != CLIENT_OPEN)
         return;
     client->state = CLIENT_CLOSING;
@@ -292,6 +341,7 @@ static void free_client(struct client *client)
                                  &client->paced};
     for (size_t i = 0; i < sizeof links / sizeof *links; i++)
         list_remove(links[i]);
+    heap_remove(&shard->expiries, &client->expiry);
     counter_add(&shard->counters.messages_dropped_total, client->outq.messages);
     /* What the peer did not take in time must not stay in the kernel. */
     bool unsent = client->close_sent && !outq_is_empty(&client->outq);
@@ -299,6 +349,7 @@ static void free_client(struct client *client)
     ws_session_fini(&client->session, shard->pool);
     outq_fini(&client->outq);
     room_release(client->home);
+    user_release(client->user);
     hub_client_freed(shard->hub);
     mem_free(client->said);
     mem_free(client);

@@ -21,6 +21,7 @@
 #include <stdint.h>
 
 #include "core/base/err.h"
+#include "core/base/heap.h"
 #include "core/base/list.h"
 #include "core/base/slice.h"
 #include "core/base/uuid.h"
@@ -31,6 +32,7 @@
 
 struct hub_admission;
 struct shard;
+struct user;
 
 enum {
     CLIENT_PACE_PER_MS = 4,
@@ -68,6 +70,8 @@ struct client {
     struct list_link flush;  /* in the shard's flush */
     struct list_link leave;  /* in the shard's leave */
     struct list_link paced;  /* in the shard's paced, while it is not read from for its pace */
+    struct heap_node expiry; /* in the shard's expiries, while it has a user */
+    struct user *user;       /* counted; NULL: authentication is off */
     struct membership global, room; /* everybody's; the one of the path, once left none */
     struct seat *seats;             /* of further rooms, the hidden ones included */
     struct room *home;              /* counted: where a message without a room goes; NULL: none */
@@ -113,6 +117,10 @@ void client_attach(struct client *client, int fd, struct slice early);
 void client_abandon(struct client *client);
 
 struct slice client_id(const struct client *client);
+/* Who its token names, NULL without one. Not counted for the caller. */
+const struct user *client_user(const struct client *client);
+/* The user's id; of somebody without a token, the client's. What its messages are from. */
+struct slice client_user_id(const struct client *client);
 struct shard *client_shard(const struct client *client);
 
 /* Where its messages go that name no room: the room of its path or query, even after it left that;
@@ -125,6 +133,11 @@ bool client_is_events(const struct client *client);
 /* Whatever the program wants to keep with the client; NULL at first. */
 void *client_data(const struct client *client);
 void client_set_data(struct client *client, void *data);
+/*
+ * A new token of the same user: its rights and its end count from now on; the client has a count of
+ * its own. ERR_NOMEM leaves the client with the old one.
+ */
+MUST_USE enum err client_set_user(struct client *client, struct user *user);
 
 /* Sends a text message to this client alone, behind all that was published to it so far: a reply
  * keeps its place among the client's own messages. */
@@ -210,6 +223,9 @@ void client_unpace(struct client *client);
 
 /* Sends a ping. */
 void client_ping(struct client *client);
+
+/* Its token is over, and the leeway too. */
+void client_expire(struct client *client);
 
 /* Leaves at the end of the turn with this code; for use while arrays are walked. */
 void client_end(struct client *client, unsigned code, const char *reason);

@@ -118,19 +118,30 @@ static enum err seat_first_room(struct client *client)
     return err;
 }
 
+/* The name of the room of the client's user (EVENTS: rooms by right). */
+static struct slice write_users_name(const struct client *client, char out[ROOM_NAME_MAX])
+{
+    size_t prefix = sizeof ROOM_USER_PREFIX - 1;
+    struct slice id = client_user_id(client);
+    memcpy(out, ROOM_USER_PREFIX, prefix);
+    memcpy(out + prefix, id.ptr, id.len);
+    return slice_of(out, prefix + id.len);
+}
+
 enum err client_reserve_rooms(struct client *client)
 {
-    char name[sizeof ROOM_USER_PREFIX - 1 + UUID_TEXT_LEN];
-    if (!client->events)
+    char name[ROOM_NAME_MAX];
+    struct seat *seat = NULL;
+    if (client->user == NULL && !client->events)
         return ERR_OK;
-    memcpy(name, ROOM_USER_PREFIX, sizeof ROOM_USER_PREFIX - 1);
-    memcpy(name + sizeof ROOM_USER_PREFIX - 1, client->id, UUID_TEXT_LEN);
-    struct seat *users = client_reserve_room(client, slice_of(name, sizeof name));
-    if (users == NULL)
+    struct slice users = write_users_name(client, name);
+    bool is_first = client->room.room != NULL && slice_equals(client->room.room->name, users);
+    if (!is_first && (seat = client_reserve_room(client, users)) == NULL)
         return ERR_NOMEM;
-    if (client->room.room == NULL || seat_first_room(client) == ERR_OK)
+    if (!client->events || client->room.room == NULL || seat_first_room(client) == ERR_OK)
         return ERR_OK;
-    vacate(client, users);
+    if (seat != NULL)
+        vacate(client, seat);
     return ERR_NOMEM;
 }
 

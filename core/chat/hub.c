@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <time.h>
 
+#include "core/auth/user.h"
 #include "core/base/lock.h"
 #include "core/base/map.h"
 #include "core/base/mem.h"
@@ -353,6 +354,7 @@ enum err hub_admit(struct hub *hub, const struct hub_admission *admission, struc
     return ERR_OK;
 
 no_seats:
+    user_release(client->user);
     mem_free(client);
 no_client:
     if (membership.room != NULL)

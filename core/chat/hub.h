@@ -28,6 +28,7 @@ struct compressor;
 struct hub;
 struct message;
 struct shard;
+struct user;
 
 struct hub_opts {
     unsigned loops;
@@ -77,14 +78,16 @@ const struct hub_opts *hub_opts(const struct hub *hub);
 struct hub_admission {
     struct slice room; /* ptr NULL: none */
     const struct deflate_params *deflate;
-    bool events; /* asked for chat.events.v1: gets what the service itself says, too */
+    bool events;       /* asked for chat.events.v1: gets what the service itself says, too */
+    struct user *user; /* who its token names; NULL: authentication is off. The client has its own
+                        * count */
 };
 
 /*
- * A place for a client whose handshake is under way: it is a member of its room from now on, an
- * events client of its user's room too, so that no message is lost between the answer and the
- * arrival of its socket. The caller must call client_attach or client_abandon, once. ERR_FULL:
- * max_clients are there; ERR_CLOSED: draining; ERR_NOMEM.
+ * A place for a client whose handshake is under way: it is a member of its room from now on,
+ * of its user's room too when it is signed in or an events client, so that no message is lost
+ * between the answer and the arrival of its socket. The caller must call client_attach or
+ * client_abandon, once. ERR_FULL: max_clients are there; ERR_CLOSED: draining; ERR_NOMEM.
  */
 MUST_USE enum err hub_admit(struct hub *hub, const struct hub_admission *admission,
                             struct client **out);

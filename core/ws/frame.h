@@ -43,6 +43,7 @@ enum ws_close_code {
     WS_CLOSE_SLOW_CONSUMER = 4002,
     WS_CLOSE_HEARTBEAT_TIMEOUT = 4004,
     WS_CLOSE_MESSAGE_TIMEOUT = 4005,
+    WS_CLOSE_AUTH_ENDED = 4500,
 };
 
 /* Bytes of the header of an unmasked frame with this payload: 2, 4 or 10. */

@@ -34,7 +34,7 @@ static struct slice trim(struct slice text)
 }
 
 /* The next element of a comma-separated list, which is left with what follows. */
-static struct slice next_element(struct slice *list)
+struct slice handshake_next_element(struct slice *list)
 {
     const char *comma = memchr(list->ptr, ',', list->len);
     size_t until = comma != NULL ? (size_t)(comma - list->ptr) : list->len;
@@ -47,7 +47,7 @@ bool handshake_has_token(struct slice list, const char *token)
 {
     size_t len = strlen(token);
     while (list.len > 0) {
-        struct slice element = next_element(&list);
+        struct slice element = handshake_next_element(&list);
         if (element.len == len && strncasecmp(element.ptr, token, len) == 0)
             return true;
     }
@@ -57,7 +57,7 @@ bool handshake_has_token(struct slice list, const char *token)
 bool handshake_has_protocol(struct slice list, const char *protocol)
 {
     while (list.len > 0)
-        if (slice_equals_str(next_element(&list), protocol))
+        if (slice_equals_str(handshake_next_element(&list), protocol))
             return true;
     return false;
 }

@@ -42,6 +42,9 @@ void handshake_prepare(void);
 /* Sec-WebSocket-Accept of a key that handshake_check took (RFC 6455 4.2.2 step 5.4). */
 void handshake_accept(struct slice key, char out[HANDSHAKE_ACCEPT_SIZE]);
 
+/* Takes the first element off a comma-separated list, without the blanks around it. */
+struct slice handshake_next_element(struct slice *list);
+
 /* Whether a comma-separated list has the token, without regard to case. */
 bool handshake_has_token(struct slice list, const char *token);
 

@@ -36,6 +36,9 @@ const REFUSED = {
     REDIS_OUTBOX: [NOT_COUNTS, /number|integer|between|from|\d/],
     REDIS_READY_GRACE: [['never', ...NOT_DURATIONS], /off/],
     AUTH_ENABLED: [NOT_BOOLEANS, /true/],
+    RATE_LIMIT_ENABLED: [NOT_BOOLEANS, /true/],
+    RATE_LIMIT_CONNECTS: [['10', '10/1h', '0/1m', '-1/1m', '/1m', '10/'], /60\/1m.*off/],
+    TRUSTED_PROXIES: [['proxy.example', '10.0.0.1/8', '10.0.0.0/33', '*'], /10\.0\.0\.0\/8/],
     ALLOWED_ORIGINS: [
         ['example.org', 'https://ok.example,chat', 'https://a.example/path'],
         /origin/i,
@@ -60,6 +63,11 @@ const TAKEN = {
     REDIS_READY_GRACE: ['off', '500ms', '30s', '2m'],
     AUTH_ENABLED: ['false'],
     API_KEY: ['sixteen-bytes-ok', 'x'.repeat(512), '!"#$%&()*+,-./:;'],
+    AUTH_JWT_SECRET: ['x'.repeat(32), 'ä'.repeat(500)],
+    AUTH_JWT_ISSUER: ['https://id.example'],
+    RATE_LIMIT_ENABLED: ['true', 'false'],
+    RATE_LIMIT_CONNECTS: ['off', '1/10ms', '1000/1m'],
+    TRUSTED_PROXIES: ['127.0.0.1', '10.0.0.0/8, fd00::/8'],
     ALLOWED_ORIGINS: ['*', 'https://a.example', 'https://a.example,http://localhost:3000'],
     POD_ID: ['pod-1', 'chat-7d9f8b6c5-x2x4z'],
     CONNECTION_THREADS: ['1', '2', '8'],
@@ -90,10 +98,17 @@ describe('a bad value', { concurrency: 4 }, () => {
         }
     }
 
-    it('AUTH_ENABLED=true is refused until tokens are there', async () => {
+    it('AUTH_ENABLED=true without a secret and without keys', async () => {
         const { code, stderr } = await runToExit({ env: { AUTH_ENABLED: 'true' } });
         assert.equal(code, 2);
-        assert.match(stderr, /AUTH_ENABLED/);
+        assert.match(stderr, /AUTH_ENABLED.*AUTH_JWT_SECRET.*AUTH_JWT_KEYS/);
+    });
+
+    it('never shows a secret', async () => {
+        const { code, stderr } = await runToExit({ env: { AUTH_JWT_SECRET: 'too s3cret' } });
+        assert.equal(code, 2);
+        assert.match(stderr, /AUTH_JWT_SECRET.*32 bytes/);
+        assert.doesNotMatch(stderr, /s3cret/);
     });
 
     it('never shows a password', async () => {

@@ -127,7 +127,7 @@ static void check_claims(struct slice json)
     if (err != ERR_OK)
         return;
     assert(user_check_id(user->id) == NULL);
-    assert(user->expires_ms + CLAIMS_LEEWAY_MS > opts.now_ms);
+    assert(user->expires_ms + USER_LEEWAY_MS > opts.now_ms);
     assert(user->name.len <= USER_NAME_MAX && utf8_is_valid(user->name.ptr, user->name.len));
     check_rights(user);
     user_release(user);

@@ -25,6 +25,7 @@
     SUITE("core/base/duration", duration_tests)                                                    \
     SUITE("core/base/err", err_tests)                                                              \
     SUITE("core/base/fault", fault_tests)                                                          \
+    SUITE("core/base/heap", heap_tests)                                                            \
     SUITE("core/base/json", json_tests)                                                            \
     SUITE("core/base/list", list_tests)                                                            \
     SUITE("core/base/lock", lock_tests)                                                            \

@@ -276,11 +276,79 @@ static void booleans_are_true_or_false(void)
     }
 }
 
-static void authentication_is_refused_until_there_are_tokens(void)
+static void authentication_needs_something_to_check_tokens_with(void)
 {
+    struct config config;
     is_refused_with("AUTH_ENABLED", "true",
-                    "chat-api: AUTH_ENABLED=true: tokens are not supported by this version yet; "
-                    "set it to false\n");
+                    "chat-api: AUTH_ENABLED=true: needs AUTH_JWT_SECRET or AUTH_JWT_KEYS, for "
+                    "tokens are checked with them\n");
+    clear_environment();
+    setenv("AUTH_ENABLED", "true", 1);
+    setenv("AUTH_JWT_KEYS", "/nowhere", 1);
+    CU_ASSERT_EQUAL(config_load(&config), ERR_OK);
+    CU_ASSERT_TRUE(config.auth_enabled && config.rate_limit_enabled);
+    CU_ASSERT_STRING_EQUAL(config.auth_jwt_keys, "/nowhere");
+    CU_ASSERT_PTR_NULL(config.auth_jwt_secret);
+    config_fini(&config);
+    setenv("RATE_LIMIT_ENABLED", "false", 1);
+    CU_ASSERT_EQUAL(config_load(&config), ERR_OK);
+    CU_ASSERT_FALSE(config.rate_limit_enabled);
+    config_fini(&config);
+    clear_environment();
+}
+
+static void secrets_have_32_bytes_and_are_not_shown(void)
+{
+    struct config config;
+    load_good("AUTH_JWT_SECRET", "0123456789abcdef0123456789abcdef", &config);
+    CU_ASSERT_STRING_EQUAL(config.auth_jwt_secret, "0123456789abcdef0123456789abcdef");
+    config_fini(&config);
+    is_refused_with("AUTH_JWT_SECRET", "0123456789abcdef0123456789abcde",
+                    "chat-api: AUTH_JWT_SECRET=***: must have at least 32 bytes, such as openssl "
+                    "rand -base64 48 makes\n");
+}
+
+static void texts_may_be_absent(void)
+{
+    struct config config;
+    load_good("AUTH_JWT_ISSUER", "https://id.example", &config);
+    CU_ASSERT_STRING_EQUAL(config.auth_jwt_issuer, "https://id.example");
+    CU_ASSERT_PTR_NULL(config.auth_jwt_audience);
+    config_fini(&config);
+    load_good("AUTH_JWT_AUDIENCE", "", &config);
+    CU_ASSERT_PTR_NULL(config.auth_jwt_audience);
+    config_fini(&config);
+}
+
+static void limits_are_a_number_in_a_time_or_off(void)
+{
+    struct config config;
+    load_good(NULL, NULL, &config);
+    CU_ASSERT_EQUAL(config.rate_limit_connects.count, 10);
+    CU_ASSERT_EQUAL(config.rate_limit_connects.period_ms, 60000);
+    CU_ASSERT_FALSE(config.rate_limit_enabled);
+    config_fini(&config);
+    load_good("RATE_LIMIT_CONNECTS", "off", &config);
+    CU_ASSERT_TRUE(limit_is_off(&config.rate_limit_connects));
+    config_fini(&config);
+    is_refused_with(
+        "RATE_LIMIT_CONNECTS", "often",
+        "chat-api: RATE_LIMIT_CONNECTS=often: must be a number (1 to 1000000) in a time "
+        "(10ms to 1440m), such as 60/1m, or off\n");
+}
+
+static void proxies_are_networks(void)
+{
+    struct config config;
+    load_good("TRUSTED_PROXIES", "10.0.0.0/8, ::1", &config);
+    CU_ASSERT_EQUAL(config.trusted_proxies.count, 2);
+    config_fini(&config);
+    load_good(NULL, NULL, &config);
+    CU_ASSERT_EQUAL(config.trusted_proxies.count, 0);
+    config_fini(&config);
+    is_refused_with("TRUSTED_PROXIES", "proxy.example",
+                    "chat-api: TRUSTED_PROXIES=proxy.example: must be a comma-separated list of at "
+                    "most 64 addresses and networks such as 10.0.0.0/8 or fd00::/8\n");
 }
 
 static void hosts_are_addresses_or_names(void)
@@ -504,8 +572,12 @@ CU_TestInfo config_tests[] = {
      durations_without_unit_or_out_of_bounds_are_refused},
     {"the_ready_grace_may_be_off_or_nothing", the_ready_grace_may_be_off_or_nothing},
     {"booleans_are_true_or_false", booleans_are_true_or_false},
-    {"authentication_is_refused_until_there_are_tokens",
-     authentication_is_refused_until_there_are_tokens},
+    {"authentication_needs_something_to_check_tokens_with",
+     authentication_needs_something_to_check_tokens_with},
+    {"secrets_have_32_bytes_and_are_not_shown", secrets_have_32_bytes_and_are_not_shown},
+    {"texts_may_be_absent", texts_may_be_absent},
+    {"limits_are_a_number_in_a_time_or_off", limits_are_a_number_in_a_time_or_off},
+    {"proxies_are_networks", proxies_are_networks},
     {"hosts_are_addresses_or_names", hosts_are_addresses_or_names},
     {"pod_ids_have_up_to_128_plain_characters", pod_ids_have_up_to_128_plain_characters},
     {"origins_are_kept_as_given", origins_are_kept_as_given},

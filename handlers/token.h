@@ -1,0 +1,36 @@
+#pragma once
+
+/*
+ * The token of a request: where it stands, and whose it is (EVENTS: tokens).
+ *
+ * Threads: libmicrohttpd's.
+ */
+
+#include <stdbool.h>
+
+#include "core/base/buf.h"
+#include "core/base/err.h"
+#include "core/base/slice.h"
+
+struct request;
+struct user;
+
+/* In front of a token among the subprotocols, for browsers can set no other header. */
+#define TOKEN_PROTOCOL_PREFIX "bearer."
+
+/* The token of an Authorization header; ptr NULL when that is of another scheme. */
+struct slice token_of_authorization(struct slice header);
+
+/* The first entry of Sec-WebSocket-Protocol that is a token, without its prefix; ptr NULL: none. */
+struct slice token_of_protocols(struct slice header);
+
+/* The first token that the request has: in Authorization, Sec-WebSocket-Protocol, or `?token=`; ptr
+ * NULL: none. It stands in `scratch`. */
+struct slice token_find(const struct request *request, struct buf *scratch);
+
+/*
+ * The user of the request's token, with a count for the caller; NULL when authentication is off.
+ * Not ERR_OK: `fault` says why, never what the token was.
+ */
+MUST_USE enum err token_identify(const struct request *request, struct user **out,
+                                 struct fault *fault);
