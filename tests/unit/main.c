@@ -35,16 +35,6 @@
     SUITE("core/base/slice", slice_tests)                                                          \
     SUITE("core/base/utf8", utf8_tests)                                                            \
     SUITE("core/base/uuid", uuid_tests)                                                            \
-    SUITE("core/auth/auth", auth_tests)                                                            \
-    SUITE("core/auth/base64url", base64url_tests)                                                  \
-    SUITE("core/auth/claims", claims_tests)                                                        \
-    SUITE("core/auth/glob", glob_tests)                                                            \
-    SUITE("core/auth/jws", jws_tests)                                                              \
-    SUITE("core/auth/key_set", key_set_tests)                                                      \
-    SUITE("core/auth/user", user_tests)                                                            \
-    SUITE("core/limit/address", address_tests)                                                     \
-    SUITE("core/limit/limit", limit_tests)                                                         \
-    SUITE("core/limit/limiter", limiter_tests)                                                     \
     SUITE("core/net/conn", conn_tests)                                                             \
     SUITE("core/net/loop", loop_tests)                                                             \
     SUITE("core/ws/deflate", deflate_tests)                                                        \
@@ -54,6 +44,7 @@
     SUITE("core/chat/batch", batch_tests)                                                          \
     SUITE("core/chat/client", client_tests)                                                        \
     SUITE("core/chat/client_rooms", client_rooms_tests)                                            \
+    SUITE("core/chat/client_user", client_user_tests)                                              \
     SUITE("core/chat/counters", counters_tests)                                                    \
     SUITE("core/chat/envelope", envelope_tests)                                                    \
     SUITE("core/chat/eviction", eviction_tests)                                                    \
@@ -78,14 +69,27 @@
     SUITE("core/presence/replica", replica_tests)                                                  \
     SUITE("core/presence/roster", roster_tests)                                                    \
     SUITE("core/presence/typing", typing_tests)                                                    \
+    SUITE("core/auth/auth", auth_tests)                                                            \
+    SUITE("core/auth/base64url", base64url_tests)                                                  \
+    SUITE("core/auth/claims", claims_tests)                                                        \
+    SUITE("core/auth/glob", glob_tests)                                                            \
+    SUITE("core/auth/jws", jws_tests)                                                              \
+    SUITE("core/auth/key_set", key_set_tests)                                                      \
+    SUITE("core/auth/user", user_tests)                                                            \
+    SUITE("core/limit/address", address_tests)                                                     \
+    SUITE("core/limit/limit", limit_tests)                                                         \
+    SUITE("core/limit/limiter", limiter_tests)                                                     \
     SUITE("openapi/embed", embed_tests)                                                            \
     SUITE("handlers/body", body_tests)                                                             \
+    SUITE("handlers/limited", limited_tests)                                                       \
     SUITE("handlers/origin", origin_tests)                                                         \
     SUITE("handlers/replay", replay_tests)                                                         \
     SUITE("handlers/request", request_tests)                                                       \
     SUITE("handlers/room_list", room_list_tests)                                                   \
     SUITE("handlers/routes", routes_tests)                                                         \
     SUITE("handlers/targets", targets_tests)                                                       \
+    SUITE("handlers/rights", rights_tests)                                                         \
+    SUITE("handlers/token", token_tests)                                                           \
     SUITE("app/config", config_tests)                                                              \
     SUITE("app/heap", heap_tests)                                                                  \
     SUITE("bench/ledger", ledger_tests)                                                            \

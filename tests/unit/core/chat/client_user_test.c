@@ -1,0 +1,223 @@
+/* Clients with a user: its rooms, its id, the end of its token. */
+#include "core/chat/client.h"
+
+#include <CUnit/CUnit.h>
+
+#include "core/auth/user.h"
+#include "core/base/clock.h"
+#include "core/base/mem.h"
+#include "core/chat/shard.h"
+#include "tests/support/chat_peer.h"
+
+/* A user whose token is over in so many milliseconds, leeway included. */
+static struct user *user_for(const char *id, int64_t left_ms)
+{
+    struct user from = {.id = slice_str(id),
+                        .expires_ms =
+                            (uint64_t)((int64_t)clock_wall_ms() + left_ms - USER_LEEWAY_MS)};
+    struct user *user = user_try_create(&from, NULL);
+    CU_ASSERT_PTR_NOT_NULL_FATAL(user);
+    return user;
+}
+
+static enum err admit_as(struct chat *chat, struct peer *peer, struct user *user, const char *room,
+                         bool events)
+{
+    struct deflate_params deflate = {0};
+    const struct hub_admission admission = {
+        .room = slice_str(room), .deflate = &deflate, .events = events, .user = user};
+    *peer = (struct peer){.fd = -1};
+    return hub_admit(chat->hub, &admission, &peer->client);
+}
+
+static void join_as(struct chat *chat, struct peer *peer, struct user *user, const char *room,
+                    bool events)
+{
+    CU_ASSERT_EQUAL_FATAL(admit_as(chat, peer, user, room, events), ERR_OK);
+    peer_attach(peer, SLICE_NONE);
+    chat_settle(chat);
+}
+
+static void start(struct chat *chat)
+{
+    struct hub_opts opts = chat_opts(1);
+    chat_start(chat, &opts);
+}
+
+static void ends_well(struct chat *chat)
+{
+    CU_ASSERT_TRUE(chat_await_empty(chat));
+    CU_ASSERT_EQUAL(chat_stats(chat).rooms, 0);
+    chat_stop(chat);
+}
+
+/* The client's count is gone with it. */
+static void release_last(struct user *user)
+{
+    CU_ASSERT_EQUAL(atomic_load(&user->refs), 1);
+    user_release(user);
+}
+
+static void a_client_is_known_by_its_user(void)
+{
+    struct chat chat;
+    struct peer known, unknown;
+    struct user *user = user_for("anna", 1000000);
+    start(&chat);
+    join_as(&chat, &known, user, NULL, false);
+    join_as(&chat, &unknown, NULL, NULL, false);
+    CU_ASSERT_TRUE(slice_equals_str(client_user_id(known.client), "anna"));
+    CU_ASSERT_PTR_EQUAL(client_user(known.client), user);
+    CU_ASSERT_FALSE(slice_equals(client_id(known.client), client_user_id(known.client)));
+    CU_ASSERT_TRUE(slice_equals(client_id(unknown.client), client_user_id(unknown.client)));
+    CU_ASSERT_PTR_NULL(client_user(unknown.client));
+    peer_leave(&known);
+    peer_leave(&unknown);
+    ends_well(&chat);
+    release_last(user);
+}
+
+static void each_client_is_once_in_the_room_of_its_user(void)
+{
+    static const struct {
+        const char *room;
+        bool events;
+    } rows[] = {{NULL, false},   {NULL, true},         {"lobby", false},
+                {"lobby", true}, {"user:anna", false}, {"user:anna", true}};
+    struct user *user = user_for("anna", 1000000);
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        struct chat chat;
+        struct peer peer;
+        start(&chat);
+        join_as(&chat, &peer, user, rows[i].room, rows[i].events);
+        CU_ASSERT_TRUE(chat_publish(&chat, "user:anna", "for you"));
+        CU_ASSERT_TRUE(chat_publish(&chat, NULL, "for all"));
+        CU_ASSERT_TRUE(peer_hears(&peer, "for you"));
+        CU_ASSERT_TRUE(peer_hears(&peer, "for all"));
+        CU_ASSERT_EQUAL(chat_stats(&chat).rooms, rows[i].room != NULL && rows[i].room[0] == 'l');
+        peer_leave(&peer);
+        ends_well(&chat);
+    }
+    release_last(user);
+}
+
+static void without_memory_a_user_is_not_admitted(void)
+{
+    struct chat chat;
+    struct peer peer;
+    struct user *user = user_for("anna", 1000000);
+    unsigned nth = 0;
+    enum err err = ERR_NOMEM;
+    start(&chat);
+    while (err == ERR_NOMEM) {
+        mem_fail_after(++nth);
+        err = admit_as(&chat, &peer, user, "lobby", true);
+        mem_fail_after(0);
+        CU_ASSERT_EQUAL(atomic_load(&user->refs), err == ERR_OK ? 2 : 1);
+    }
+    CU_ASSERT_TRUE(nth > 3);
+    client_abandon(peer.client);
+    ends_well(&chat);
+    release_last(user);
+}
+
+static void a_token_that_is_over_ends_its_connection(void)
+{
+    static const int64_t lefts_ms[] = {50, 0, -1000};
+    for (size_t i = 0; i < sizeof lefts_ms / sizeof *lefts_ms; i++) {
+        struct chat chat;
+        struct peer ending, staying, without;
+        struct user *user = user_for("anna", lefts_ms[i]), *other = user_for("ben", 1000000);
+        start(&chat);
+        join_as(&chat, &staying, other, "lobby", false);
+        join_as(&chat, &without, NULL, "lobby", false);
+        join_as(&chat, &ending, user, "lobby", false);
+        CU_ASSERT_TRUE(peer_hears_close(&ending, WS_CLOSE_AUTH_ENDED));
+        CU_ASSERT_TRUE(peer_send_close(&ending, WS_CLOSE_AUTH_ENDED));
+        CU_ASSERT_TRUE(peer_hears_end(&ending));
+        CU_ASSERT_EQUAL(chat_count(&chat, auth_ended_total), 1);
+        CU_ASSERT_TRUE(chat_publish(&chat, "lobby", "still here"));
+        CU_ASSERT_TRUE(peer_hears(&staying, "still here"));
+        CU_ASSERT_TRUE(peer_hears(&without, "still here"));
+        peer_leave(&ending);
+        peer_leave(&staying);
+        peer_leave(&without);
+        ends_well(&chat);
+        release_last(user);
+        release_last(other);
+    }
+}
+
+struct change {
+    struct client *client;
+    struct user *user;
+    uint64_t end_ms; /* when its token is over, by the loop's clock, from then on */
+};
+
+static void set_user(void *arg)
+{
+    struct change *change = arg;
+    CU_ASSERT_EQUAL(client_set_user(change->client, change->user), ERR_OK);
+    change->end_ms = change->client->expiry.at;
+}
+
+static void a_new_token_replaces_the_old_one(void)
+{
+    enum { FIRST_MS = 100000, LONGER_MS = 1000000 };
+    struct chat chat;
+    struct peer peer;
+    struct user *first = user_for("anna", FIRST_MS), *longer = user_for("anna", LONGER_MS),
+                *shorter = user_for("anna", 50);
+    start(&chat);
+    join_as(&chat, &peer, first, NULL, false);
+    struct change change = {.client = peer.client, .user = longer};
+    chat_run_on(&chat, 0, set_user, &change);
+    CU_ASSERT_TRUE(change.end_ms > clock_monotonic_ms() + FIRST_MS);
+    CU_ASSERT_PTR_EQUAL(client_user(peer.client), longer);
+    release_last(first);
+    change.user = shorter;
+    chat_run_on(&chat, 0, set_user, &change);
+    release_last(longer);
+    CU_ASSERT_TRUE(peer_hears_close(&peer, WS_CLOSE_AUTH_ENDED));
+    CU_ASSERT_TRUE(clock_wall_ms() >= shorter->expires_ms + USER_LEEWAY_MS);
+    peer_leave(&peer);
+    ends_well(&chat);
+    release_last(shorter);
+}
+
+static void count_expiries(void *arg)
+{
+    struct change *change = arg;
+    change->end_ms = client_shard(change->client)->expiries.count;
+}
+
+static void who_closes_has_no_end_to_wait_for(void)
+{
+    struct chat chat;
+    struct peer leaving, staying;
+    struct user *user = user_for("anna", 1000000);
+    start(&chat);
+    join_as(&chat, &leaving, user, NULL, false);
+    join_as(&chat, &staying, NULL, NULL, false);
+    struct change change = {.client = staying.client};
+    chat_run_on(&chat, 0, count_expiries, &change);
+    CU_ASSERT_EQUAL(change.end_ms, 1);
+    CU_ASSERT_TRUE(peer_send_close(&leaving, WS_CLOSE_NORMAL));
+    CU_ASSERT_TRUE(peer_hears_close(&leaving, WS_CLOSE_NORMAL));
+    chat_run_on(&chat, 0, count_expiries, &change);
+    CU_ASSERT_EQUAL(change.end_ms, 0);
+    peer_leave(&leaving);
+    peer_leave(&staying);
+    ends_well(&chat);
+    release_last(user);
+}
+
+CU_TestInfo client_user_tests[] = {
+    {"a_client_is_known_by_its_user", a_client_is_known_by_its_user},
+    {"each_client_is_once_in_the_room_of_its_user", each_client_is_once_in_the_room_of_its_user},
+    {"without_memory_a_user_is_not_admitted", without_memory_a_user_is_not_admitted},
+    {"a_token_that_is_over_ends_its_connection", a_token_that_is_over_ends_its_connection},
+    {"a_new_token_replaces_the_old_one", a_new_token_replaces_the_old_one},
+    {"who_closes_has_no_end_to_wait_for", who_closes_has_no_end_to_wait_for},
+    CU_TEST_INFO_NULL,
+};
