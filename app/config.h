@@ -24,16 +24,16 @@ struct config {
     char *host;
     unsigned port;      /* 0: any free one */
     bool redis_enabled; /* REDIS_URL is not empty */
+    bool auth_enabled;
+    bool rate_limit_enabled;
     struct redis_url redis_url;
     size_t redis_outbox;           /* messages */
     uint64_t redis_ready_grace_ms; /* or CONFIG_OFF */
-    bool auth_enabled;
-    char *api_key;         /* NULL: none */
-    char *auth_jwt_secret; /* NULL: none, as with the next three */
-    char *auth_jwt_keys;   /* a file's path; it is read later, by the part that checks tokens */
+    char *api_key;                 /* NULL: none */
+    char *auth_jwt_secret;         /* NULL: none, as with the next three */
+    char *auth_jwt_keys; /* a file's path; it is read later, by the part that checks tokens */
     char *auth_jwt_issuer;
     char *auth_jwt_audience;
-    bool rate_limit_enabled;
     struct limit rate_limit_connects;
     struct network_list trusted_proxies;
     char *allowed_origins; /* as given; "*" by default */

@@ -201,6 +201,7 @@ static void read_grants(struct reading *reading)
     json_array_foreach(rooms, index, entry) if (!read_grant(entry, &reading->grants[index]))
         complain(reading, "a grant in the token's rooms has the form "
                           "{\"match\":\"…\",\"can\":[\"join\",\"publish\"]}");
+    reading->user.grants = reading->grants;
     reading->user.grants_count = json_array_size(rooms);
 }
 
@@ -211,7 +212,7 @@ static enum err make_user(const struct reading *reading, struct user **out, cons
     *why = reading->why;
     if (reading->why != NULL)
         return ERR_INVALID;
-    *out = user_try_create(&reading->user, reading->grants);
+    *out = user_try_create(&reading->user);
     if (*out != NULL)
         return ERR_OK;
     *why = "out of memory";

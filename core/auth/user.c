@@ -19,26 +19,25 @@ static struct slice keep(struct slice text, char **at)
     return kept;
 }
 
-struct user *user_try_create(const struct user *from, const struct grant *grants)
+struct user *user_try_create(const struct user *from)
 {
-    size_t grants_size = from->grants_count * sizeof *grants;
+    size_t grants_size = from->grants_count * sizeof *from->grants;
     size_t text_size = from->id.len + from->name.len;
     for (size_t i = 0; i < from->grants_count; i++)
-        text_size += grants[i].pattern.len;
+        text_size += from->grants[i].pattern.len;
     struct user *user = mem_try_alloc(sizeof *user + grants_size + text_size);
     if (user == NULL)
         return NULL;
-    char *at = (char *)user->grants + grants_size;
-    *user = (struct user){.scopes = from->scopes,
-                          .expires_ms = from->expires_ms,
-                          .id = keep(from->id, &at),
-                          .has_grants = from->has_grants,
-                          .grants_count = from->grants_count};
-    user->name = keep(from->name, &at);
-    for (size_t i = 0; i < from->grants_count; i++)
-        user->grants[i] =
-            (struct grant){.pattern = keep(grants[i].pattern, &at), .can = grants[i].can};
+    struct grant *grants = (struct grant *)(user + 1);
+    char *at = (char *)grants + grants_size;
+    *user = *from;
     atomic_init(&user->refs, 1);
+    user->id = keep(from->id, &at);
+    user->name = keep(from->name, &at);
+    user->grants = grants;
+    for (size_t i = 0; i < from->grants_count; i++)
+        grants[i] = (struct grant){.pattern = keep(from->grants[i].pattern, &at),
+                                   .can = from->grants[i].can};
     return user;
 }
 

@@ -48,14 +48,11 @@ struct user {
     struct slice name;   /* to show; ptr NULL: none */
     bool has_grants;     /* there is a claim `rooms`: only what it allows */
     size_t grants_count;
-    struct grant grants[];
+    const struct grant *grants;
 };
 
-/*
- * A copy of all of `from` (whose grants are `grants`), with one count for the caller. NULL without
- * memory.
- */
-MUST_USE struct user *user_try_create(const struct user *from, const struct grant *grants);
+/* A copy of all of `from`, with one count for the caller. NULL without memory. */
+MUST_USE struct user *user_try_create(const struct user *from);
 struct user *user_retain(struct user *user);
 /* Takes NULL. */
 void user_release(struct user *user);

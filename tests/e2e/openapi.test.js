@@ -86,6 +86,11 @@ describe('openapi.json', () => {
 
     it('has no part that nothing refers to', () => {
         const used = new Set([...objects(document)].map(([object]) => object.$ref));
+        for (const { operation } of operations) {
+            for (const scheme of (operation.security ?? []).flatMap(Object.keys)) {
+                used.add(`#/components/securitySchemes/${scheme}`);
+            }
+        }
         // What travels over the WebSocket no operation can name: the text does.
         const inText = (name) => text.includes(`\`${name}\``);
         for (const { operation } of operations) {

@@ -15,7 +15,7 @@ static struct user *user_for(const char *id, int64_t left_ms)
     struct user from = {.id = slice_str(id),
                         .expires_ms =
                             (uint64_t)((int64_t)clock_wall_ms() + left_ms - USER_LEEWAY_MS)};
-    struct user *user = user_try_create(&from, NULL);
+    struct user *user = user_try_create(&from);
     CU_ASSERT_PTR_NOT_NULL_FATAL(user);
     return user;
 }
