@@ -223,7 +223,7 @@ static unsigned http_connections(const struct config *config)
 static void start_api(struct app *app)
 {
     const struct api_opts opts = {.service = &app->service, .key = app->config->api_key};
-    if (opts.key != NULL)
+    if (opts.key != NULL || app->config->auth_enabled)
         app->service.api = api_create(&opts);
 }
 

@@ -3,9 +3,11 @@
 #include <string.h>
 #include <strings.h>
 
+#include "core/auth/user.h"
 #include "handlers/api.h"
 #include "handlers/request.h"
 #include "handlers/service.h"
+#include "handlers/token.h"
 
 enum { HEADER_MAX = 16384 /* no more than libmicrohttpd's pool holds */ };
 
@@ -27,24 +29,48 @@ static struct slice bearer(struct slice header)
     return header;
 }
 
-static struct refusal unauthorized(const char *message)
+bool access_has_key(struct request *request)
 {
-    return (struct refusal){.status = MHD_HTTP_UNAUTHORIZED,
-                            .fault = {.code = FAULT_AUTH_FAILED, .message = message},
-                            .headers = {{MHD_HTTP_HEADER_WWW_AUTHENTICATE, "Bearer"}}};
+    const struct api *api = request->service->api;
+    struct buf scratch;
+    buf_init(&scratch, HEADER_MAX);
+    struct slice credentials =
+        bearer(request_header(request, MHD_HTTP_HEADER_AUTHORIZATION, &scratch));
+    bool matches = api != NULL && credentials.ptr != NULL &&
+                   api_key_matches(api, credentials, &request->credentials);
+    buf_fini(&scratch);
+    return matches;
+}
+
+bool access_has_scope(const struct user *user)
+{
+    return user_has_scope(user, USER_SCOPE_PUBLISH) || user_has_scope(user, USER_SCOPE_ADMIN);
+}
+
+static struct refusal check_token(struct request *request)
+{
+    struct refusal refusal = token_check(request);
+    if (refusal.status != 0)
+        return refusal;
+    /* Tells users apart where requests are remembered. */
+    request->credentials = digest_of(&request->user->id, 1);
+    if (access_has_scope(request->user))
+        return refusal;
+    return (struct refusal){.status = MHD_HTTP_FORBIDDEN,
+                            .fault = {.code = FAULT_AUTH_FAILED,
+                                      .message = "the token's scope has neither publish nor admin",
+                                      .field = "scope"}};
 }
 
 struct refusal access_check(struct request *request)
 {
-    struct buf scratch;
-    struct refusal refusal = {0};
-    buf_init(&scratch, HEADER_MAX);
-    struct slice credentials =
-        bearer(request_header(request, MHD_HTTP_HEADER_AUTHORIZATION, &scratch));
-    if (credentials.ptr == NULL)
-        refusal = unauthorized("this path needs Authorization: Bearer with the API key");
-    else if (!api_key_matches(request->service->api, credentials, &request->credentials))
-        refusal = unauthorized("the API key is not valid");
-    buf_fini(&scratch);
-    return refusal;
+    if (access_has_key(request))
+        return (struct refusal){0};
+    if (request->service->auth != NULL)
+        return check_token(request);
+    return (struct refusal){
+        .status = MHD_HTTP_UNAUTHORIZED,
+        .fault = {.code = FAULT_AUTH_FAILED,
+                  .message = "this path needs Authorization: Bearer with the API key"},
+        .headers = {{MHD_HTTP_HEADER_WWW_AUTHENTICATE, "Bearer"}}};
 }

@@ -42,6 +42,7 @@ struct api_counts {
 
 struct api {
     struct service *service;
+    bool has_key;
     struct digest key; /* of API_KEY */
     struct targets targets;
     struct compressor compressor;
@@ -52,7 +53,7 @@ struct api {
 
 struct api_opts {
     struct service *service;
-    const char *key;
+    const char *key; /* NULL: nobody comes in by one */
 };
 
 struct api *api_create(const struct api_opts *opts);

@@ -2,13 +2,16 @@
 
 #include <string.h>
 
+#include "core/auth/user.h"
 #include "core/base/json.h"
 #include "core/base/mem.h"
 #include "core/presence/presence.h"
+#include "handlers/access.h"
 #include "handlers/api.h"
 #include "handlers/request.h"
 #include "handlers/rights.h"
 #include "handlers/service.h"
+#include "handlers/token.h"
 
 enum {
     LISTED_MAX = 1000,
@@ -40,11 +43,17 @@ static void on_listed(struct presence_query *query, const struct presence_view *
     MHD_resume_connection(asked->connection);
 }
 
-/* Whether the caller may see who is in the room. */
-static struct refusal check_rights(const struct request *request, struct slice room)
+/* Whether the caller may see who is in the room: whoever may manage, or may join; with
+ * authentication off everybody. */
+static struct refusal check_rights(struct request *request, struct slice room)
 {
-    struct fault fault = rights_check_join(room, SLICE_NONE, true);
-    (void)request;
+    if (access_has_key(request))
+        return (struct refusal){0};
+    struct refusal refusal = token_check(request);
+    const struct user *user = request->user;
+    if (refusal.status != 0 || access_has_scope(user))
+        return refusal;
+    struct fault fault = rights_check_join(room, user, user != NULL ? user->id : SLICE_NONE, true);
     return fault.code != FAULT_NONE ? api_refuse(MHD_HTTP_FORBIDDEN, fault) : (struct refusal){0};
 }
 

@@ -69,23 +69,25 @@ struct slice token_find(const struct request *request, struct buf *scratch)
     return token.ptr != NULL ? token : token_of_query(request, scratch);
 }
 
-enum err token_identify(const struct request *request, struct user **out, struct fault *fault)
+struct refusal token_check(struct request *request)
 {
     struct service *service = request->service;
+    struct refusal refusal = {
+        .fault = {.code = FAULT_AUTH_FAILED, .message = "a token is needed", .field = "token"},
+        .headers = {{MHD_HTTP_HEADER_WWW_AUTHENTICATE, "Bearer"}}};
     struct buf scratch;
-    *out = NULL;
-    if (service->auth == NULL)
-        return ERR_OK;
+    if (service->auth == NULL || request->user != NULL)
+        return (struct refusal){0};
     buf_init(&scratch, HEADER_MAX);
     struct slice token = token_find(request, &scratch);
-    *fault =
-        (struct fault){.code = FAULT_AUTH_FAILED, .message = "a token is needed", .field = "token"};
-    enum err err = token.ptr != NULL ? auth_check(service->auth, token, clock_wall_ms(), out, fault)
-                                     : ERR_INVALID;
+    enum err err = ERR_INVALID;
+    if (token.ptr != NULL)
+        err = auth_check(service->auth, token, clock_wall_ms(), &request->user, &refusal.fault);
     buf_fini(&scratch);
-    if (err != ERR_OK) {
-        atomic_fetch_add(&service->auth_failed_total, 1);
-        log_info("auth:failed", log_str("reason", fault->message));
-    }
-    return err;
+    if (err == ERR_OK)
+        return (struct refusal){0};
+    refusal.status = MHD_HTTP_UNAUTHORIZED;
+    atomic_fetch_add(&service->auth_failed_total, 1);
+    log_info("auth:failed", log_str("reason", refusal.fault.message));
+    return refusal;
 }

@@ -9,8 +9,8 @@
 #include <stdbool.h>
 
 #include "core/base/buf.h"
-#include "core/base/err.h"
 #include "core/base/slice.h"
+#include "handlers/reply.h"
 
 struct request;
 struct user;
@@ -28,9 +28,6 @@ struct slice token_of_protocols(struct slice header);
  * NULL: none. It stands in `scratch`. */
 struct slice token_find(const struct request *request, struct buf *scratch);
 
-/*
- * The user of the request's token, with a count for the caller; NULL when authentication is off.
- * Not ERR_OK: `fault` says why, never what the token was.
- */
-MUST_USE enum err token_identify(const struct request *request, struct user **out,
-                                 struct fault *fault);
+/* Asks the request for its token, and notes in it whose that is: nobody's when authentication is
+ * off. A refusal says why, never what the token was. */
+struct refusal token_check(struct request *request);

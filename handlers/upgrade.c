@@ -125,15 +125,6 @@ static bool wants_events(const struct request *request)
     return wanted;
 }
 
-static struct refusal check_token(struct request *request)
-{
-    struct refusal refusal = {.headers = {{MHD_HTTP_HEADER_WWW_AUTHENTICATE, "Bearer"}}};
-    if (token_identify(request, &request->user, &refusal.fault) == ERR_OK)
-        return (struct refusal){0};
-    refusal.status = MHD_HTTP_UNAUTHORIZED;
-    return refusal;
-}
-
 static struct refusal check_rights(const struct request *request, const struct named_room *room)
 {
     const struct user *user = request->user;
@@ -199,7 +190,7 @@ static struct refusal check_all(struct request *request, struct named_room *room
         refusal = check_origin(request);
     request->events = refusal.status == 0 && wants_events(request);
     if (refusal.status == 0)
-        refusal = check_token(request);
+        refusal = token_check(request);
     if (refusal.status == 0)
         refusal = check_rights(request, room);
     if (refusal.status == 0 && atomic_load(&request->service->draining))
