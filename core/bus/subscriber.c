@@ -22,6 +22,28 @@ static void on_down(void *arg)
     struct subscriber *subscriber = arg;
     interest_reset(&subscriber->interest);
     subscriber->global_asked = subscriber->global_stands = false;
+    subscriber->control_behind = subscriber->control_pending = 0;
+}
+
+static void note_answer(struct subscriber *subscriber)
+{
+    redis_link_answered(&subscriber->link);
+    if (subscriber->control_behind > 0)
+        subscriber->control_behind--;
+    else if (subscriber->control_pending > 0)
+        subscriber->control_pending--;
+}
+
+/* An error is the end of a connection, unless it is about the control channels. */
+static const char *on_error(struct subscriber *subscriber, const char *error)
+{
+    if (subscriber->control_behind > 0 || subscriber->control_pending == 0)
+        return error;
+    note_answer(subscriber);
+    if (log_pause_is_over(&subscriber->control_pause))
+        log_warn("redis:control_refused", log_str("channel", CHANNEL_CONTROL),
+                 log_str("reason", error));
+    return NULL;
 }
 
 static void drop_invalid(struct subscriber *subscriber, struct slice room, const char *reason)
@@ -103,7 +125,7 @@ static const char *on_confirmed(struct subscriber *subscriber, const struct redi
 {
     struct slice channel = slice_of(reply->element[1]->str, reply->element[1]->len);
     struct slice room;
-    redis_link_answered(&subscriber->link);
+    note_answer(subscriber);
     if (slice_equals_str(channel, CHANNEL_GLOBAL)) {
         subscriber->global_stands = true;
     } else if (channel_find_room(channel, &room) && interest_confirm(&subscriber->interest, room)) {
@@ -118,9 +140,9 @@ static const char *on_reply(void *arg, struct redisReply *reply)
 {
     struct subscriber *subscriber = arg;
     if (reply->type == REDIS_REPLY_ERROR)
-        return reply->str;
+        return on_error(subscriber, reply->str);
     if (reply->type == REDIS_REPLY_STATUS) { /* PONG before the first channel is subscribed */
-        redis_link_answered(&subscriber->link);
+        note_answer(subscriber);
         return NULL;
     }
     if (reply->type != REDIS_REPLY_ARRAY || reply->elements < 2 ||
@@ -134,7 +156,7 @@ static const char *on_reply(void *arg, struct redisReply *reply)
         (strcmp(kind, "subscribe") == 0 || strcmp(kind, "unsubscribe") == 0))
         return on_confirmed(subscriber, reply);
     if (strcmp(kind, "pong") == 0)
-        redis_link_answered(&subscriber->link);
+        note_answer(subscriber);
     return NULL;
 }
 
@@ -200,18 +222,28 @@ static void send_batch(struct subscriber *subscriber)
     send_command(subscriber, "UNSUBSCRIBE", unwanted, unwanted_count);
 }
 
+/* One command each: each has one answer, whatever that is. */
+static void subscribe_control(struct subscriber *subscriber)
+{
+    struct slice all = slice_str(CHANNEL_CONTROL);
+    struct slice own[] = {slice_str(CHANNEL_CONTROL ":"), subscriber->opts.pod};
+    subscriber->control_behind = subscriber->link.owed;
+    subscriber->control_pending = 2;
+    redis_link_append_head(&subscriber->link, 2);
+    redis_link_append_str(&subscriber->link, "SUBSCRIBE");
+    redis_link_append_word(&subscriber->link, &all, 1);
+    redis_link_append_head(&subscriber->link, 2);
+    redis_link_append_str(&subscriber->link, "SUBSCRIBE");
+    redis_link_append_word(&subscriber->link, own, 2);
+    redis_link_ask(&subscriber->link, 2);
+}
+
 static void subscribe_global(struct subscriber *subscriber)
 {
-    struct slice own[] = {slice_str(CHANNEL_CONTROL ":"), subscriber->opts.pod};
-    bool listens = subscriber->opts.on_control != NULL;
-    redis_link_append_head(&subscriber->link, listens ? 4 : 2);
+    redis_link_append_head(&subscriber->link, 2);
     redis_link_append_str(&subscriber->link, "SUBSCRIBE");
-    if (listens) {
-        redis_link_append_str(&subscriber->link, CHANNEL_CONTROL);
-        redis_link_append_word(&subscriber->link, own, 2);
-    }
     redis_link_append_str(&subscriber->link, CHANNEL_GLOBAL);
-    redis_link_ask(&subscriber->link, listens ? 3 : 1);
+    redis_link_ask(&subscriber->link, 1);
     subscriber->global_asked = true;
 }
 
@@ -221,8 +253,11 @@ void subscriber_turn(struct subscriber *subscriber, uint64_t now_ms)
     while (redis_link_has_room(link) && interest_has_changes(&subscriber->interest))
         send_batch(subscriber);
     if (!subscriber->global_asked && subscriber->interest.first_left == 0 &&
-        redis_link_has_room(link))
+        redis_link_has_room(link)) {
+        if (subscriber->opts.on_control != NULL)
+            subscribe_control(subscriber);
         subscribe_global(subscriber);
+    }
     if (redis_link_is_up(link) && link->owed == 0 &&
         now_ms >= link->progress_ms + BUS_KEEPALIVE_MS) {
         redis_link_append_head(link, 1);

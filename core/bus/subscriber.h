@@ -4,10 +4,10 @@
  * The subscribed connection: keeps Redis' idea of what this pod wants in step with the interest,
  * and turns what comes into messages.
  *
- * On every new connection the rooms come first, then what the pods say to each other, and
- * realtime:global last. Redis answers in order, so
- * when the latter is confirmed, all the rooms are; and whoever counts its subscribers counts pods
- * that have all their rooms.
+ * On every new connection the rooms come first, then what the pods say to each other (which an
+ * older Redis user may have no right to: the pod then does without), and realtime:global last.
+ * Redis answers in order, so when the latter is confirmed, all the rooms are; and whoever counts
+ * its subscribers counts pods that have all their rooms.
  *
  * Threads: the bus thread; the totals: any.
  * Owns: its connection, the interest, what each pod said lately.
@@ -40,9 +40,11 @@ struct subscriber {
     struct interest interest;
     struct recent recent;
     bool global_asked, global_stands;
-    bool confirmed_any; /* a room came to stand; whoever looks clears it */
+    size_t control_behind;  /* answers that come before those to the control channels */
+    size_t control_pending; /* of those, which are missing */
+    bool confirmed_any;     /* a room came to stand; whoever looks clears it */
     atomic_uint_fast64_t received_total, duplicates_total, invalid_total;
-    struct log_pause invalid_pause, memory_pause;
+    struct log_pause invalid_pause, memory_pause, control_pause;
 };
 
 /* `link_opts` without callbacks. */

@@ -343,7 +343,6 @@ static void a_message_that_redis_refuses_is_dropped_alone(void)
                                        "+@all",
                                        "resetchannels",
                                        "&realtime:global",
-                                       "&realtime-control*",
                                        "&realtime:room:a*",
                                        NULL};
     static char user[] = "ann", word[] = "w0rd";
