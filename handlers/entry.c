@@ -5,6 +5,7 @@
 #include "core/base/clock.h"
 #include "core/chat/hub.h"
 #include "handlers/api.h"
+#include "handlers/message.h"
 #include "handlers/publish.h"
 #include "handlers/service.h"
 #include "handlers/targets.h"
@@ -101,6 +102,8 @@ static enum err publish_to(struct api *api, const struct entry *entry, struct sl
         .received_ns = received_ns,
     };
     enum err err = publish(api->service, &publication, &tools);
+    if (err == ERR_OK && publication.room != NULL)
+        message_remember(api->service->window, name, buf_slice(&api->scratch));
     room_release(publication.room);
     return err;
 }

@@ -78,8 +78,7 @@ static struct slice text_slice(const struct envelope_text *text)
     return slice_of(text->bytes, text->len);
 }
 
-/* Remembers what another pod or a program sent, for edits and marks of clients here. */
-static void remember(struct window *window, struct slice room, struct slice json)
+void message_remember(struct window *window, struct slice room, struct slice json)
 {
     struct envelope_front front;
     struct field id = {.name = "id"};
@@ -124,7 +123,7 @@ void message_from_bus(void *arg, struct slice room_name, struct slice payload, b
     struct message *message =
         json.ptr != NULL ? message_try_create(WS_TEXT, json, received_ns) : NULL;
     if (message != NULL) {
-        remember(inbox->service->window, room_name, json);
+        message_remember(inbox->service->window, room_name, json);
         hub_publish(hub, room, message, &inbox->compressor);
     }
     message_release(message);

@@ -15,6 +15,7 @@
 struct client;
 struct message_inbox;
 struct service;
+struct window;
 
 /* hub_opts.on_message; `arg` is the struct service. */
 void message_from_client(void *arg, struct client *client, enum ws_opcode opcode,
@@ -24,6 +25,10 @@ void message_from_client(void *arg, struct client *client, enum ws_opcode opcode
 struct message_inbox *message_inbox_create(struct service *service);
 /* Takes NULL. */
 void message_inbox_destroy(struct message_inbox *inbox);
+
+/* Remembers what another pod, a program or the HTTP API sent to a room that this pod carries (ptr
+ * NULL: to everybody), for edits and marks of clients here. `json` is as clients get it. */
+void message_remember(struct window *window, struct slice room, struct slice json);
 
 /* bus_opts.on_message; `arg` is the inbox. */
 void message_from_bus(void *arg, struct slice room, struct slice payload, bool trusted);

@@ -65,6 +65,8 @@ static struct fault take_id(struct reading *reading, const struct json_value *va
 static struct fault take_ref(struct reading *reading, const struct json_value *value)
 {
     struct envelope *out = reading->out;
+    if (reading->source == ENVELOPE_OF_API)
+        return no_fault; /* its reply is the HTTP answer */
     out->raw_ref = repeatable(value->raw);
     out->ref_given =
         value->kind == JSON_STRING && value->text.len >= 1 && value->text.len <= ENVELOPE_REF_MAX;
@@ -120,7 +122,9 @@ static bool is_ping(struct slice text)
 static struct fault take_event(struct reading *reading, const struct json_value *value)
 {
     reading->out->event.len = 0;
-    if (value->kind != JSON_STRING || !(is_event(value->text) || is_ping(value->text)))
+    bool may_ping = reading->source == ENVELOPE_OF_CLIENT;
+    if (value->kind != JSON_STRING ||
+        !(is_event(value->text) || (may_ping && is_ping(value->text))))
         return invalid("event must have the form entity:action", "event");
     keep(&reading->out->event, value->text);
     return no_fault;

@@ -8,6 +8,7 @@ import { API_KEY, accepted, call, post } from '../support/api.js';
 import {
     assertEnvelope,
     assertErrorBody,
+    assertErrorEnvelope,
     assertErrorResponse,
     assertFreshTimestamp,
     assertFreshUuid,
@@ -296,6 +297,15 @@ describe("a room's message", () => {
         const member = await clientFor(t, pod, { room });
         for (let i = 0; i < 50; i++) await accepted(pod, `/rooms/${room}/messages`, { data: i });
         for (let i = 0; i < 50; i++) assert.equal((await member.nextJson()).data, i);
+    });
+
+    it("is the server's: no client may edit it", async (t) => {
+        const room = freshRoom();
+        const member = await clientFor(t, pod, { room });
+        const { id } = await accepted(pod, `/rooms/${room}/messages`, { data: 1 });
+        await member.nextJson();
+        member.sendJson({ event: 'message:edit', data: { id, data: 2 } });
+        assertErrorEnvelope(await member.nextJson(), 'CHANNEL_ERROR');
     });
 
     it('can be as large as a body', async (t) => {

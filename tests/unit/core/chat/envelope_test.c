@@ -723,6 +723,47 @@ static void a_long_id_is_not_repeated(void)
     }
 }
 
+/* --- of the HTTP API --- */
+
+static void the_api_names_sender_and_targets(void)
+{
+    struct envelope envelope;
+    struct fault fault =
+        fault_of(slice_str("{\"data\": 1.10 ,\"from\":\"shop\",\"rooms\": [\"a\"] ,\"users\":{},"
+                           "\"timestamp\":\"2001-01-01T00:00:00Z\",\"ref\":7,\"type\":\"system\"}"),
+                 ENVELOPE_OF_API, &envelope);
+    CU_ASSERT_EQUAL(fault.code, FAULT_NONE);
+    CU_ASSERT_TRUE(text_is(&envelope.from, "shop"));
+    CU_ASSERT_TRUE(slice_equals_str(envelope.data, "1.10"));
+    CU_ASSERT_TRUE(slice_equals_str(envelope.rooms, "[\"a\"]"));
+    CU_ASSERT_TRUE(slice_equals_str(envelope.users, "{}"));
+    CU_ASSERT_EQUAL(envelope.type, ENVELOPE_SYSTEM);
+    CU_ASSERT_EQUAL(envelope.timestamp.len, 0);
+    CU_ASSERT_FALSE(envelope.ref_given);
+    (void)fault_of(slice_str("{\"rooms\":[],\"users\":[]}"), ENVELOPE_OF_CLIENT, &envelope);
+    CU_ASSERT_PTR_NULL(envelope.rooms.ptr);
+    CU_ASSERT_PTR_NULL(envelope.users.ptr);
+}
+
+static void what_the_api_gets_wrong_is_a_fault(void)
+{
+    static const struct {
+        const char *json, *field;
+    } rows[] = {
+        {"{\"from\":\"\"}", "from"},    {"{\"from\":7}", "from"},
+        {"{\"from\":null}", "from"},    {"{\"from\":\"a\\n\"}", "from"},
+        {"{\"id\":\"x\"}", "id"},       {"{\"type\":\"x\"}", "type"},
+        {"{\"event\":\"x\"}", "event"}, {"{\"event\":\"ping\"}", "event"},
+        {"{\"room\":7}", "room"},       {"{\"from\":\"\",\"id\":\"x\"}", "from"},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        struct envelope envelope;
+        struct fault fault = fault_of(slice_str(rows[i].json), ENVELOPE_OF_API, &envelope);
+        if (fault.code != FAULT_INVALID_PAYLOAD || strcmp(fault.field, rows[i].field) != 0)
+            CU_FAIL(rows[i].json);
+    }
+}
+
 CU_TestInfo envelope_tests[] = {
     {"only_one_whole_object_is_a_message", only_one_whole_object_is_a_message},
     {"a_nul_octet_is_no_white_space", a_nul_octet_is_no_white_space},
@@ -753,5 +794,7 @@ CU_TestInfo envelope_tests[] = {
     {"what_is_written_can_be_read", what_is_written_can_be_read},
     {"an_error_repeats_id_and_ref", an_error_repeats_id_and_ref},
     {"a_long_id_is_not_repeated", a_long_id_is_not_repeated},
+    {"the_api_names_sender_and_targets", the_api_names_sender_and_targets},
+    {"what_the_api_gets_wrong_is_a_fault", what_the_api_gets_wrong_is_a_fault},
     CU_TEST_INFO_NULL,
 };
