@@ -195,7 +195,7 @@ static const struct {
 
 static void keep_text(struct text *text, const struct json_value *value)
 {
-    if (value->kind != JSON_STRING || value->text.len > sizeof text->bytes)
+    if (value->kind != JSON_IS_STRING || value->text.len > sizeof text->bytes)
         return;
     text->given = true;
     text->len = value->text.len;
@@ -205,7 +205,7 @@ static void keep_text(struct text *text, const struct json_value *value)
 static void keep_number(uint64_t *number, const struct json_value *value)
 {
     *number = 0;
-    if (value->kind != JSON_NUMBER || value->raw.len > DIGITS_MAX)
+    if (value->kind != JSON_IS_NUMBER || value->raw.len > DIGITS_MAX)
         return;
     for (size_t i = 0; i < value->raw.len; i++) {
         if (value->raw.ptr[i] < '0' || value->raw.ptr[i] > '9') {
@@ -247,7 +247,8 @@ void control_from_bus(void *arg, struct slice pod, struct slice payload)
     struct control *control = arg;
     struct words words = {.rooms = SLICE_NONE};
     enum json_kind kind;
-    if (json_read(payload, DEPTH_MAX, take_word, &words, &kind) != JSON_OK || kind != JSON_OBJECT) {
+    if (json_read(payload, DEPTH_MAX, take_word, &words, &kind) != JSON_OK ||
+        kind != JSON_IS_OBJECT) {
         log_warn("redis:invalid_control", log_text("pod", pod));
         return;
     }

@@ -66,7 +66,7 @@ static struct refusal read_array(struct slice body, json_each *each, struct batc
                           (struct fault){.code = FAULT_INTERNAL, .message = "out of memory"});
     if (result != JSON_OK)
         return invalid("a body must be valid JSON");
-    if (kind != JSON_ARRAY)
+    if (kind != JSON_IS_ARRAY)
         return invalid("a batch must be an array");
     return (struct refusal){0};
 }

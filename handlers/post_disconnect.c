@@ -31,7 +31,7 @@ static struct fault take_code(struct closing *closing, const struct json_value *
 {
     closing->code = 0;
     for (size_t i = 0; i < value->raw.len && value->raw.len == CODE_DIGITS; i++)
-        if (value->kind == JSON_NUMBER && value->raw.ptr[i] >= '0' && value->raw.ptr[i] <= '9')
+        if (value->kind == JSON_IS_NUMBER && value->raw.ptr[i] >= '0' && value->raw.ptr[i] <= '9')
             closing->code = closing->code * 10 + (unsigned)(value->raw.ptr[i] - '0');
     if (closing->code >= EVICTION_CODE_MIN && closing->code <= EVICTION_CODE_MAX)
         return (struct fault){.code = FAULT_NONE};
@@ -40,7 +40,7 @@ static struct fault take_code(struct closing *closing, const struct json_value *
 
 static struct fault take_reason(struct closing *closing, const struct json_value *value)
 {
-    if (value->kind != JSON_STRING || value->text.len > sizeof closing->reason)
+    if (value->kind != JSON_IS_STRING || value->text.len > sizeof closing->reason)
         return invalid("reason must be a text of at most 123 bytes", "reason");
     closing->reason_len = value->text.len;
     memcpy(closing->reason, value->text.ptr, value->text.len);
@@ -70,7 +70,7 @@ static struct fault read_closing(struct slice body, struct closing *closing)
     enum json_result result = json_read(body, DEPTH_MAX, take_member, closing, &kind);
     if (result == JSON_NO_MEMORY)
         return (struct fault){.code = FAULT_INTERNAL, .message = "out of memory"};
-    if (result != JSON_OK || kind != JSON_OBJECT)
+    if (result != JSON_OK || kind != JSON_IS_OBJECT)
         return invalid("a body must be a JSON object", NULL);
     if (json_has_lone_surrogate(body))
         return invalid("a string must not hold half of a surrogate pair", NULL);

@@ -28,7 +28,10 @@ static size_t size_of(const struct answer *answer)
 
 static void forget_oldest(struct replays *replays)
 {
-    struct answer *answer = answer_of(list_pop_front(&replays->by_age));
+    struct list_link *link = list_pop_front(&replays->by_age);
+    if (link == NULL)
+        return;
+    struct answer *answer = answer_of(link);
     map_remove(&replays->answers, key_slice(&answer->key));
     replays->bytes -= size_of(answer);
     mem_free(answer);

@@ -84,7 +84,7 @@ static void take_room(void *arg, struct slice name, const struct json_value *val
     struct telling *telling = arg;
     struct room_list *list = telling->list;
     uint32_t members = 0;
-    if (telling->err != ERR_OK || value->kind != JSON_NUMBER || name.ptr == NULL ||
+    if (telling->err != ERR_OK || value->kind != JSON_IS_NUMBER || name.ptr == NULL ||
         room_check_name(name).code != FAULT_NONE || !read_count(value->raw, &members))
         return;
     if (list->count == list->cap)

@@ -98,7 +98,7 @@ static void take_element(void *arg, struct slice name, const struct json_value *
         return;
     if (adding->count++ == TARGETS_EACH_MAX)
         adding->fault = invalid(kind->too_many, kind->field);
-    else if (value->kind != JSON_STRING)
+    else if (value->kind != JSON_IS_STRING)
         adding->fault = invalid(kind->no_name, kind->field);
     else
         adding->fault = check_name(kind, value->text);
@@ -117,7 +117,7 @@ static struct fault add_all(struct targets *targets, const struct list_kind *kin
         return (struct fault){.code = FAULT_INTERNAL, .message = "out of memory"};
     if (result == JSON_TOO_DEEP && adding.fault.code == FAULT_NONE)
         return invalid(kind->no_name, kind->field);
-    if (result == JSON_MALFORMED || outer != JSON_ARRAY)
+    if (result == JSON_MALFORMED || outer != JSON_IS_ARRAY)
         return invalid(kind->no_array, kind->field);
     return adding.fault;
 }

@@ -56,7 +56,7 @@ static struct fault take_id(struct reading *reading, const struct json_value *va
 {
     reading->out->id.len = 0;
     reading->out->raw_id = repeatable(value->raw);
-    if (value->kind != JSON_STRING || !uuid_is_valid(value->text))
+    if (value->kind != JSON_IS_STRING || !uuid_is_valid(value->text))
         return invalid("id must be a UUID", "id");
     keep(&reading->out->id, value->text);
     return no_fault;
@@ -68,8 +68,8 @@ static struct fault take_ref(struct reading *reading, const struct json_value *v
     if (reading->source == ENVELOPE_OF_API)
         return no_fault; /* its reply is the HTTP answer */
     out->raw_ref = repeatable(value->raw);
-    out->ref_given =
-        value->kind == JSON_STRING && value->text.len >= 1 && value->text.len <= ENVELOPE_REF_MAX;
+    out->ref_given = value->kind == JSON_IS_STRING && value->text.len >= 1 &&
+                     value->text.len <= ENVELOPE_REF_MAX;
     if (!out->ref_given)
         return invalid("ref must be a string of 1 to 64 bytes", "ref");
     /* Escapes may have made it long, but the reply needs it. */
@@ -81,7 +81,7 @@ static struct fault take_type(struct reading *reading, const struct json_value *
 {
     reading->out->type = ENVELOPE_CHAT;
     reading->out->type_given = true;
-    for (int type = 0; value->kind == JSON_STRING && type < ENVELOPE_TYPES; type++) {
+    for (int type = 0; value->kind == JSON_IS_STRING && type < ENVELOPE_TYPES; type++) {
         if (slice_equals_str(value->text, type_names[type])) {
             reading->out->type = (enum envelope_type)type;
             return no_fault;
@@ -123,7 +123,7 @@ static struct fault take_event(struct reading *reading, const struct json_value 
 {
     reading->out->event.len = 0;
     bool may_ping = reading->source == ENVELOPE_OF_CLIENT;
-    if (value->kind != JSON_STRING ||
+    if (value->kind != JSON_IS_STRING ||
         !(is_event(value->text) || (may_ping && is_ping(value->text))))
         return invalid("event must have the form entity:action", "event");
     keep(&reading->out->event, value->text);
@@ -134,9 +134,9 @@ static struct fault take_room(struct reading *reading, const struct json_value *
 {
     struct envelope *out = reading->out;
     out->target = ENVELOPE_GLOBAL;
-    if (value->kind == JSON_NULL || (value->kind == JSON_STRING && value->text.len == 0))
+    if (value->kind == JSON_IS_NULL || (value->kind == JSON_IS_STRING && value->text.len == 0))
         return no_fault;
-    if (value->kind != JSON_STRING)
+    if (value->kind != JSON_IS_STRING)
         return invalid("room must be a string or null", "room");
     struct fault fault = room_check_name(value->text);
     if (fault.code != FAULT_NONE)
@@ -151,8 +151,8 @@ static struct fault take_from(struct reading *reading, const struct json_value *
     reading->out->from.len = 0;
     if (reading->source == ENVELOPE_OF_CLIENT)
         return no_fault;
-    if (value->kind != JSON_STRING || value->text.len == 0 || value->text.len > ENVELOPE_FROM_MAX ||
-        utf8_has_control(value->text.ptr, value->text.len))
+    if (value->kind != JSON_IS_STRING || value->text.len == 0 ||
+        value->text.len > ENVELOPE_FROM_MAX || utf8_has_control(value->text.ptr, value->text.len))
         return invalid("from must be 1 to 128 bytes without control characters", "from");
     keep(&reading->out->from, value->text);
     return no_fault;
@@ -183,7 +183,7 @@ static bool is_timestamp(struct slice text)
 static struct fault take_timestamp(struct reading *reading, const struct json_value *value)
 {
     reading->out->timestamp.len = 0;
-    if (reading->source == ENVELOPE_OF_PROGRAM && value->kind == JSON_STRING &&
+    if (reading->source == ENVELOPE_OF_PROGRAM && value->kind == JSON_IS_STRING &&
         is_timestamp(value->text))
         keep(&reading->out->timestamp, value->text);
     return no_fault;
@@ -245,7 +245,7 @@ static struct fault read_all(struct reading *reading, struct slice json)
     case JSON_OK:
         break;
     }
-    if (kind != JSON_OBJECT)
+    if (kind != JSON_IS_OBJECT)
         return invalid("a message must be a JSON object", NULL);
     if (json_has_lone_surrogate(json))
         return invalid("a string must not hold half of a surrogate pair", NULL);

@@ -17,11 +17,12 @@ struct reader {
 static void fill(struct field *field, const struct json_value *value)
 {
     static const enum field_kind kinds[] = {
-        [JSON_NULL] = FIELD_NULL,     [JSON_BOOLEAN] = FIELD_BOOL,  [JSON_NUMBER] = FIELD_NUMBER,
-        [JSON_STRING] = FIELD_STRING, [JSON_OBJECT] = FIELD_OBJECT, [JSON_ARRAY] = FIELD_ARRAY,
+        [JSON_IS_NULL] = FIELD_NULL,     [JSON_IS_BOOLEAN] = FIELD_BOOL,
+        [JSON_IS_NUMBER] = FIELD_NUMBER, [JSON_IS_STRING] = FIELD_STRING,
+        [JSON_IS_OBJECT] = FIELD_OBJECT, [JSON_IS_ARRAY] = FIELD_ARRAY,
     };
     field->kind = kinds[value->kind];
-    field->truth = value->kind == JSON_BOOLEAN && value->raw.ptr[0] == 't';
+    field->truth = value->kind == JSON_IS_BOOLEAN && value->raw.ptr[0] == 't';
     field->raw = value->raw;
     field->text_len = value->text.len;
     if (value->text.len != 0)

@@ -1,7 +1,8 @@
 /*
  * yajl reads, and tells by callbacks what it saw; where a value ends is where it stands then, and
  * where it begins is behind the name, the bracket or the comma in front of it. Of its own it lets
- * deep nesting, and vertical tabs and form feeds between values, through.
+ * deep nesting through, vertical tabs and form feeds between values, and a string without an end
+ * behind the last one.
  */
 #include "core/chat/json_read.h"
 
@@ -39,14 +40,16 @@ static struct slice raw_value(const struct reading *reading, const char *end)
 
 static int take(struct reading *reading, enum json_kind kind, struct slice text)
 {
-    if (reading->depth == 0)
+    if (reading->depth == 0) {
         reading->outer = kind;
+        reading->at = position(reading);
+    }
     if (reading->depth != 1)
         return 1;
     const char *end = position(reading);
     struct json_value value = {.kind = kind, .text = text, .raw = raw_value(reading, end)};
     reading->at = end;
-    if (reading->outer == JSON_ARRAY)
+    if (reading->outer == JSON_IS_ARRAY)
         reading->each(reading->arg, SLICE_NONE, &value);
     else if (reading->is_named)
         reading->each(reading->arg, slice_of(reading->name, reading->name_len), &value);
@@ -55,25 +58,25 @@ static int take(struct reading *reading, enum json_kind kind, struct slice text)
 
 static int on_null(void *arg)
 {
-    return take(arg, JSON_NULL, SLICE_NONE);
+    return take(arg, JSON_IS_NULL, SLICE_NONE);
 }
 
 static int on_boolean(void *arg, int value)
 {
     (void)value;
-    return take(arg, JSON_BOOLEAN, SLICE_NONE);
+    return take(arg, JSON_IS_BOOLEAN, SLICE_NONE);
 }
 
 static int on_number(void *arg, const char *text, size_t len)
 {
     (void)text;
     (void)len;
-    return take(arg, JSON_NUMBER, SLICE_NONE);
+    return take(arg, JSON_IS_NUMBER, SLICE_NONE);
 }
 
 static int on_string(void *arg, const unsigned char *text, size_t len)
 {
-    return take(arg, JSON_STRING, slice_of(text, len));
+    return take(arg, JSON_IS_STRING, slice_of(text, len));
 }
 
 static int go_down(struct reading *reading, enum json_kind kind)
@@ -90,12 +93,12 @@ static int go_down(struct reading *reading, enum json_kind kind)
 
 static int on_start_map(void *arg)
 {
-    return go_down(arg, JSON_OBJECT);
+    return go_down(arg, JSON_IS_OBJECT);
 }
 
 static int on_start_array(void *arg)
 {
-    return go_down(arg, JSON_ARRAY);
+    return go_down(arg, JSON_IS_ARRAY);
 }
 
 static int on_end(void *arg)
@@ -137,11 +140,22 @@ static bool has_foreign_space(struct slice json)
            (memchr(json.ptr, '\v', json.len) != NULL || memchr(json.ptr, '\f', json.len) != NULL);
 }
 
+/* Whether nothing but white space stands behind the object or array. */
+static bool is_all(const struct reading *reading)
+{
+    const char *at = reading->at, *end = reading->text.ptr + reading->text.len;
+    if (reading->outer != JSON_IS_OBJECT && reading->outer != JSON_IS_ARRAY)
+        return true;
+    while (at < end && memchr(" \t\r\n", *at, 4) != NULL)
+        at++;
+    return at == end;
+}
+
 enum json_result json_read(struct slice text, unsigned depth_max, json_each *each, void *arg,
                            enum json_kind *kind)
 {
     struct reading reading = {.text = text, .depth_max = depth_max, .each = each, .arg = arg};
-    *kind = JSON_NULL;
+    *kind = JSON_IS_NULL;
     if (has_foreign_space(text))
         return JSON_MALFORMED;
     reading.yajl = yajl_alloc(&callbacks, NULL, &reading);
@@ -155,7 +169,7 @@ enum json_result json_read(struct slice text, unsigned depth_max, json_each *eac
     *kind = reading.outer;
     if (reading.too_deep)
         return JSON_TOO_DEEP;
-    return status == yajl_status_ok ? JSON_OK : JSON_MALFORMED;
+    return status == yajl_status_ok && is_all(&reading) ? JSON_OK : JSON_MALFORMED;
 }
 
 /* --- surrogates --- */

@@ -6,8 +6,8 @@
  *
  *     {"id":"x","data":{"a":1.10}}  ─▶  id, a string, "x"    data, an object, {"a":1.10}
  *
- * Strict (RFC 8259): nothing behind the value, no control characters in strings, no other white
- * space than the four kinds; half surrogate pairs are looked for only on demand.
+ * Strict (RFC 8259): nothing behind the object or array, no control characters in strings, no other
+ * white space than the four kinds; half surrogate pairs are looked for only on demand.
  *
  * Threads: any.
  */
@@ -22,12 +22,12 @@ enum {
 };
 
 enum json_kind {
-    JSON_NULL,
-    JSON_BOOLEAN,
-    JSON_NUMBER,
-    JSON_STRING,
-    JSON_OBJECT,
-    JSON_ARRAY,
+    JSON_IS_NULL,
+    JSON_IS_BOOLEAN,
+    JSON_IS_NUMBER,
+    JSON_IS_STRING,
+    JSON_IS_OBJECT,
+    JSON_IS_ARRAY,
 };
 
 struct json_value {

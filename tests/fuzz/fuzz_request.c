@@ -24,6 +24,7 @@
 #include "handlers/reply.h"
 #include "handlers/request.h"
 #include "handlers/routes.h"
+#include "handlers/service.h"
 #include "handlers/upgrade.h"
 
 /* For longer ones, or more parameters, libmicrohttpd may have no memory left to answer with. */
@@ -45,11 +46,11 @@ static enum MHD_Result tell(struct request *request)
 {
     struct buf body;
     struct named_room room;
-    struct slice rest;
-    const struct route *route = routes_find(request->path, &rest);
-    require(route != NULL && slice_equals(rest, request->rest));
+    struct route_match match;
+    routes_find(request->path, "GET", true, &match);
+    require(match.route != NULL && slice_equals(match.rest, request->rest));
     buf_init(&body, MEMORY_MAX);
-    buf_append_str(&body, route->template);
+    buf_append_str(&body, match.route->template);
     buf_append_char(&body, '\n');
     struct fault fault = named_room_find(request, &room);
     require((fault.code == FAULT_NONE) == (fault.message == NULL));
@@ -65,17 +66,23 @@ static enum MHD_Result tell(struct request *request)
     return reply_text(request->connection, MHD_HTTP_OK, "text/plain", &body);
 }
 
-static const struct route *find_route(const char *path, struct slice *rest)
+static void find_route(const char *path, const char *method, bool with_api,
+                       struct route_match *match)
 {
-    static const struct route telling = {.template = "", .answer = tell};
-    return routes_find(path, rest) != NULL ? &telling : NULL;
+    static const struct route telling = {.method = ROUTE_GET, .template = "", .answer = tell};
+    (void)with_api;
+    routes_find(path, method, true, match);
+    if (match->route != NULL)
+        match->route = &telling;
 }
 
 static unsigned start_server(void)
 {
     struct http *http = NULL;
     const char *why = NULL;
-    const struct http_opts opts = {.find_route = find_route,
+    static struct service service;
+    const struct http_opts opts = {.service = &service,
+                                   .find_route = find_route,
                                    .host = "127.0.0.1",
                                    .header_timeout_ms = 10000,
                                    .connections_max = 64};
@@ -162,28 +169,39 @@ static void ask(struct slice target, struct answer *answer)
 /* --- the model --- */
 
 struct model {
-    const char *template; /* NULL: no such path */
+    const char *template; /* NULL: nothing that GET gets */
+    bool known;           /* another method does */
     bool bad, named;
     struct buf room;
 };
 
-/* The first template that fits, found with the patterns of shells. */
-static const char *model_template(const char *path, const char **segment)
+/* Whether the template fits, by the patterns of shells; `segment` gets the part of the path that
+ * {…} stands for. */
+static bool model_fits(const char *template, const char *path, struct slice *segment)
 {
-    *segment = NULL;
-    for (size_t i = 0; i < routes_count(); i++) {
-        char pattern[256];
-        const char *template = routes_at(i)->template, *brace = strchr(template, '{');
-        size_t len = brace != NULL ? (size_t)(brace - template) : strlen(template);
-        (void)snprintf(pattern, sizeof pattern, "%.*s%s", (int)len, template,
-                       brace != NULL ? "?*" : "");
-        if (fnmatch(pattern, path, FNM_PATHNAME | FNM_NOESCAPE) != 0)
+    char pattern[256];
+    const char *brace = strchr(template, '{'), *end = strchr(template, '}');
+    size_t len = brace != NULL ? (size_t)(brace - template) : strlen(template);
+    (void)snprintf(pattern, sizeof pattern, "%.*s%s%s", (int)len, template,
+                   brace != NULL ? "?*" : "", brace != NULL ? end + 1 : "");
+    *segment = SLICE_NONE;
+    if (fnmatch(pattern, path, FNM_PATHNAME | FNM_NOESCAPE) != 0)
+        return false;
+    if (brace != NULL)
+        *segment = slice_of(path + len, strlen(path) - len - strlen(end + 1));
+    return true;
+}
+
+static void model_route(struct model *model, const char *path, struct slice *segment)
+{
+    for (size_t i = 0; i < routes_count() && model->template == NULL; i++) {
+        const struct route *route = routes_at(i);
+        if (!model_fits(route->template, path, segment))
             continue;
-        if (brace != NULL)
-            *segment = path + len;
-        return template;
+        model->known = true;
+        if (route->method == ROUTE_GET)
+            model->template = route->template;
     }
-    return NULL;
 }
 
 /* False for a % without two digits behind it. */
@@ -253,14 +271,16 @@ static void model_query(struct model *model, char *query)
 static void model_request(struct model *model, struct slice target)
 {
     char text[TARGET_MAX + 1];
-    const char *segment;
+    struct slice segment = SLICE_NONE;
     memcpy(text, target.ptr, target.len);
     text[target.len] = '\0';
     char *rest = text;
     const char *path = strsep(&rest, "?");
-    model->template = model_template(path, &segment);
-    if (segment != NULL)
-        model_name(model, segment);
+    model_route(model, path, &segment);
+    if (model->template == NULL)
+        return;
+    if (segment.ptr != NULL) /* at the end of the path, where GET has one */
+        model_name(model, segment.ptr);
     if (rest != NULL)
         model_query(model, rest);
 }
@@ -271,7 +291,8 @@ static void compare(const struct model *model, const struct answer *answer)
 {
     struct buf expected;
     if (model->template == NULL) {
-        require(answer->status == MHD_HTTP_NOT_FOUND);
+        require(answer->status ==
+                (model->known ? MHD_HTTP_METHOD_NOT_ALLOWED : MHD_HTTP_NOT_FOUND));
         return;
     }
     require(answer->status == MHD_HTTP_OK);

@@ -38,6 +38,8 @@ static void only_one_whole_object_is_a_message(void)
         bool is_good;
     } rows[] = {
         {"{}", true},
+        {"{}\"", false},
+        {"{} \"x", false},
         {" \t\r\n{ } \n", true},
         {"{\"data\":{}}", true},
         {"{\"unknown\":[1,{\"id\":5}],\"Type\":0,\"\":null}", true},

@@ -10,8 +10,9 @@ enum { DEPTH = 8 };
 /* Writes each value as `name=kind:raw;`. */
 static void write_down(void *arg, struct slice name, const struct json_value *value)
 {
-    static const char kinds[] = {[JSON_NULL] = 'z',   [JSON_BOOLEAN] = 'b', [JSON_NUMBER] = 'n',
-                                 [JSON_STRING] = 's', [JSON_OBJECT] = 'o',  [JSON_ARRAY] = 'a'};
+    static const char kinds[] = {
+        [JSON_IS_NULL] = 'z',   [JSON_IS_BOOLEAN] = 'b', [JSON_IS_NUMBER] = 'n',
+        [JSON_IS_STRING] = 's', [JSON_IS_OBJECT] = 'o',  [JSON_IS_ARRAY] = 'a'};
     struct buf *out = arg;
     if (name.ptr != NULL) {
         buf_append_slice(out, name);
@@ -42,24 +43,24 @@ static void values_are_told_with_their_bytes(void)
         enum json_kind kind;
         const char *told;
     } rows[] = {
-        {"{}", JSON_OBJECT, ""},
-        {"[]", JSON_ARRAY, ""},
-        {" [ ] ", JSON_ARRAY, ""},
-        {"7", JSON_NUMBER, ""},
-        {"\"x\"", JSON_STRING, ""},
-        {"null", JSON_NULL, ""},
-        {"{\"a\":1}", JSON_OBJECT, "a=n:1;"},
-        {" {\n\"a\"\t:\r1.10 , \"b\" : \"x\" } ", JSON_OBJECT, "a=n:1.10;b=s:\"x\";"},
-        {"[1,2.50,-0,1e400]", JSON_ARRAY, "n:1;n:2.50;n:-0;n:1e400;"},
-        {"[ 1 , 2 ]", JSON_ARRAY, "n:1;n:2;"},
-        {"[true,false,null]", JSON_ARRAY, "b:true;b:false;z:null;"},
-        {"[[1,[2]],{\"a\":[3]},\"]\"]", JSON_ARRAY, "a:[1,[2]];o:{\"a\":[3]};s:\"]\";"},
-        {"{\"a\":{\"a\":{\"a\":1}},\"b\":[ {} , [] ]}", JSON_OBJECT,
+        {"{}", JSON_IS_OBJECT, ""},
+        {"[]", JSON_IS_ARRAY, ""},
+        {" [ ] ", JSON_IS_ARRAY, ""},
+        {"7", JSON_IS_NUMBER, ""},
+        {"\"x\"", JSON_IS_STRING, ""},
+        {"null", JSON_IS_NULL, ""},
+        {"{\"a\":1}", JSON_IS_OBJECT, "a=n:1;"},
+        {" {\n\"a\"\t:\r1.10 , \"b\" : \"x\" } ", JSON_IS_OBJECT, "a=n:1.10;b=s:\"x\";"},
+        {"[1,2.50,-0,1e400]", JSON_IS_ARRAY, "n:1;n:2.50;n:-0;n:1e400;"},
+        {"[ 1 , 2 ]", JSON_IS_ARRAY, "n:1;n:2;"},
+        {"[true,false,null]", JSON_IS_ARRAY, "b:true;b:false;z:null;"},
+        {"[[1,[2]],{\"a\":[3]},\"]\"]", JSON_IS_ARRAY, "a:[1,[2]];o:{\"a\":[3]};s:\"]\";"},
+        {"{\"a\":{\"a\":{\"a\":1}},\"b\":[ {} , [] ]}", JSON_IS_OBJECT,
          "a=o:{\"a\":{\"a\":1}};b=a:[ {} , [] ];"},
-        {"{\"a\":1,\"a\":2}", JSON_OBJECT, "a=n:1;a=n:2;"},
-        {"{\"\":1}", JSON_OBJECT, "=n:1;"},
-        {"{\"\\u0061\":\"\\u0062\"}", JSON_OBJECT, "a=s:\"\\u0062\";"},
-        {"[{},[],{}]", JSON_ARRAY, "o:{};a:[];o:{};"},
+        {"{\"a\":1,\"a\":2}", JSON_IS_OBJECT, "a=n:1;a=n:2;"},
+        {"{\"\":1}", JSON_IS_OBJECT, "=n:1;"},
+        {"{\"\\u0061\":\"\\u0062\"}", JSON_IS_OBJECT, "a=s:\"\\u0062\";"},
+        {"[{},[],{}]", JSON_IS_ARRAY, "o:{};a:[];o:{};"},
     };
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
         struct buf out;
@@ -80,7 +81,8 @@ static void what_is_no_json_is_refused(void)
         "[,1]",     "[1 2]",     "{\"a\"}",     "{\"a\":}", "{a:1}",   "[1]x",
         "[1][2]",   "[\v1]",     "[1\f]",       "tru",      "[01]",    "[1.]",
         "[\"\n\"]", "[\"\\x\"]", "[\"\\u12\"]", "'a'",      "[1]]",    "{\"a\":1,}",
-        "[NaN]",    "[+1]",      "[\"",         "//",       "[1]/**/", "\xEF\xBB\xBF[]",
+        "[NaN]",    "{}\"",      "[1] \"x",     "[]\"a\"",  "{}{",     "[]tru",
+        "{} [",     "[+1]",      "[\"",         "//",       "[1]/**/", "\xEF\xBB\xBF[]",
     };
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
         struct buf out;
