@@ -12,6 +12,8 @@
 
 #define SIGNAL_START "{\"presence\":"
 
+enum { DEPTH_MAX = 8 }; /* a set of records has five levels */
+
 static const char *const status_names[PRESENCE_STATUSES] = {
     [PRESENCE_ONLINE] = "online",
     [PRESENCE_AWAY] = "away",
@@ -68,8 +70,30 @@ void note_append(struct buf *buf, const struct note *note)
 
 /* --- reading --- */
 
+/* yajl gives a tree back by recursion: what is nested deeper than any of these texts is not begun.
+ */
+static bool is_flat(struct slice json)
+{
+    unsigned depth = 0;
+    bool in_string = false;
+    for (size_t i = 0; i < json.len; i++) {
+        char c = json.ptr[i];
+        if (in_string && c == '\\')
+            i++;
+        else if (c == '"')
+            in_string = !in_string;
+        else if (!in_string && (c == '[' || c == '{') && ++depth > DEPTH_MAX)
+            return false;
+        else if (!in_string && (c == ']' || c == '}') && depth > 0)
+            depth--;
+    }
+    return true;
+}
+
 static yajl_val parse(struct slice json)
 {
+    if (!is_flat(json))
+        return NULL;
     /* yajl wants a terminator. */
     char *text = mem_try_alloc(json.len + 1);
     if (text == NULL)

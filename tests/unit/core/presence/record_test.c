@@ -208,6 +208,30 @@ static void signals_out_of_order_are_refused(void)
     }
 }
 
+static void mind_nothing(void *arg, const struct record *record)
+{
+    (void)arg;
+    (void)record;
+}
+
+/* yajl's tree would be given back by a recursion as deep as the text. */
+static void what_is_nested_deeply_is_not_begun(void)
+{
+    enum { LEVELS = 1000000 };
+    struct buf deep;
+    buf_init(&deep, (size_t)2 * LEVELS);
+    for (size_t i = 0; i < (size_t)2 * LEVELS; i++)
+        buf_append_char(&deep, i < LEVELS ? '[' : ']');
+    CU_ASSERT_FALSE(record_read(buf_slice(&deep), mind_nothing, NULL));
+    buf_fini(&deep);
+
+    /* Brackets in a text nest nothing, nor do those behind an escaped quotation mark. */
+    CU_ASSERT_TRUE(
+        record_read(slice_str("[1,1,1,1,\"busy\",null,\"[[[[[[[[[[\"]"), mind_nothing, NULL));
+    CU_ASSERT_TRUE(
+        record_read(slice_str("[1,1,1,1,\"busy\",null,\"\\\"[[[[[[[[[[\"]"), mind_nothing, NULL));
+}
+
 static void a_signal_is_told_by_its_beginning(void)
 {
     CU_ASSERT_TRUE(signal_is_presence(slice_str("{\"presence\":{}}")));
@@ -228,6 +252,7 @@ static void statuses_have_names(void)
 }
 
 CU_TestInfo record_tests[] = {
+    {"what_is_nested_deeply_is_not_begun", what_is_nested_deeply_is_not_begun},
     {"a_plain_record_is_three_numbers", a_plain_record_is_three_numbers},
     {"what_is_written_is_read", what_is_written_is_read},
     {"a_name_may_be_missing_beside_a_status", a_name_may_be_missing_beside_a_status},
