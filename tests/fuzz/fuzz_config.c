@@ -16,7 +16,7 @@
 #include "core/base/slice.h"
 
 /* Stands for a password in seeds and dictionary: it may never be shown. */
-#define SECRET "s3cret"
+#define PASSWORD "s3cret"
 
 enum { LINE_MAX_BYTES = 1024, VARIABLES_MAX = 64 };
 
@@ -33,18 +33,15 @@ static void require(bool condition)
 enum verdict { GOOD, BAD, EITHER };
 
 /* What texts may look like; compiled at the first use. */
-enum form { NUMBER, DURATION, FEW, MANY, BOOL, POD_ID, LEVEL, FORMS };
+enum form { NUMBER, DURATION, FEW, MANY, BOOL, POD_ID, VISIBLE, LEVEL, FORMS };
 
 static bool fits(enum form form, const char *text)
 {
     static const char *const patterns[FORMS] = {
-        [NUMBER] = "^[0-9]+$",
-        [DURATION] = "^[0-9]+(ms|s|m)$",
-        [FEW] = "^0*[1-9][0-9]?$",
-        [MANY] = "^0*[1-9][0-9]{2,}$",
-        [BOOL] = "^(true|false)$",
-        [POD_ID] = "^[A-Za-z0-9._:-]{1,128}$",
-        [LEVEL] = "^(debug|info|warn|error)$",
+        [NUMBER] = "^[0-9]+$",     [DURATION] = "^[0-9]+(ms|s|m)$",
+        [FEW] = "^0*[1-9][0-9]?$", [MANY] = "^0*[1-9][0-9]{2,}$",
+        [BOOL] = "^(true|false)$", [POD_ID] = "^[A-Za-z0-9._:-]{1,128}$",
+        [VISIBLE] = "^[!-~]+$",    [LEVEL] = "^(debug|info|warn|error)$",
     };
     static regex_t compiled[FORMS];
     static bool is_compiled[FORMS];
@@ -96,6 +93,9 @@ static enum verdict judge(const struct config_variable *variable, const char *te
         break;
     case CONFIG_POD_ID:
         good = fits(POD_ID, text);
+        break;
+    case CONFIG_SECRET:
+        good = fits(VISIBLE, text) && is_between((long double)strlen(text), variable);
         break;
     case CONFIG_LOG_LEVEL:
         good = fits(LEVEL, text);
@@ -179,13 +179,13 @@ static unsigned check_lines(const char *said)
 static void check_secrecy(const char *said)
 {
     const char *url = getenv("REDIS_URL");
-    const char *secret = url != NULL ? strstr(url, SECRET) : NULL;
+    const char *secret = url != NULL ? strstr(url, PASSWORD) : NULL;
     const char *line = strstr(said, "chat-api: REDIS_URL=");
     if (secret == NULL || line == NULL || strncmp(url, "redis", strlen("redis")) != 0)
         return;
     const char *colon = strchrnul(url, ':'), *at = strrchr(url, '@'), *end = strchrnul(line, '\n');
-    bool is_password = secret > colon && at != NULL && strstr(at, SECRET) == NULL;
-    require(!is_password || memmem(line, (size_t)(end - line), SECRET, strlen(SECRET)) == NULL);
+    bool is_password = secret > colon && at != NULL && strstr(at, PASSWORD) == NULL;
+    require(!is_password || memmem(line, (size_t)(end - line), PASSWORD, strlen(PASSWORD)) == NULL);
 }
 
 static void check_empty(const struct config *config)

@@ -1,8 +1,8 @@
 /*
- * Any text as a message of a client and of a program. What is taken is written as JSON that jansson
- * reads, unless it holds what only jansson refuses, and is taken again with the same meaning. What
- * is refused gets an answer that is JSON, too, and is no object for jansson, either, where not a
- * member of it was the reason.
+ * Any text as a message of a client, of a program and of the HTTP API. What is taken is written as
+ * JSON that jansson reads, unless it holds what only jansson refuses, and is taken again with the
+ * same meaning. What is refused gets an answer that is JSON, too, and is no object for jansson,
+ * either, where not a member of it was the reason.
  */
 #include <assert.h>
 #include <jansson.h>
@@ -98,5 +98,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         return 0;
     check(slice_of(data, size), ENVELOPE_OF_CLIENT);
     check(slice_of(data, size), ENVELOPE_OF_PROGRAM);
+    check(slice_of(data, size), ENVELOPE_OF_API);
     return 0;
 }

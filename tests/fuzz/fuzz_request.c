@@ -47,7 +47,7 @@ static enum MHD_Result tell(struct request *request)
     struct buf body;
     struct named_room room;
     struct route_match match;
-    routes_find(request->path, "GET", true, &match);
+    routes_find(request->path, request->method, true, &match);
     require(match.route != NULL && slice_equals(match.rest, request->rest));
     buf_init(&body, MEMORY_MAX);
     buf_append_str(&body, match.route->template);
@@ -66,10 +66,12 @@ static enum MHD_Result tell(struct request *request)
     return reply_text(request->connection, MHD_HTTP_OK, "text/plain", &body);
 }
 
+/* Every route is there, and open. */
 static void find_route(const char *path, const char *method, bool with_api,
                        struct route_match *match)
 {
-    static const struct route telling = {.method = ROUTE_GET, .template = "", .answer = tell};
+    static const struct route telling = {
+        .method = ROUTE_GET, .template = "", .answer = tell, .access = ROUTE_OPEN};
     (void)with_api;
     routes_find(path, method, true, match);
     if (match->route != NULL)
@@ -169,39 +171,38 @@ static void ask(struct slice target, struct answer *answer)
 /* --- the model --- */
 
 struct model {
-    const char *template; /* NULL: nothing that GET gets */
-    bool known;           /* another method does */
-    bool bad, named;
+    const char *template;   /* NULL: none for GET */
+    bool bad, named, known; /* the path is, for some method */
     struct buf room;
 };
 
-/* Whether the template fits, by the patterns of shells; `segment` gets the part of the path that
- * {…} stands for. */
-static bool model_fits(const char *template, const char *path, struct slice *segment)
+/* The pattern of shells that a template is. */
+static void model_pattern(const char *template, char *out, size_t size)
 {
-    char pattern[256];
-    const char *brace = strchr(template, '{'), *end = strchr(template, '}');
-    size_t len = brace != NULL ? (size_t)(brace - template) : strlen(template);
-    (void)snprintf(pattern, sizeof pattern, "%.*s%s%s", (int)len, template,
-                   brace != NULL ? "?*" : "", brace != NULL ? end + 1 : "");
-    *segment = SLICE_NONE;
-    if (fnmatch(pattern, path, FNM_PATHNAME | FNM_NOESCAPE) != 0)
-        return false;
-    if (brace != NULL)
-        *segment = slice_of(path + len, strlen(path) - len - strlen(end + 1));
-    return true;
+    const char *brace = strchrnul(template, '{'), *behind = strchrnul(brace, '}');
+    (void)snprintf(out, size, "%.*s%s%s", (int)(brace - template), template,
+                   *brace != '\0' ? "?*" : "", *behind != '\0' ? behind + 1 : "");
 }
 
-static void model_route(struct model *model, const char *path, struct slice *segment)
+/* The first template of GET that fits; of its segment the end is marked in the path. */
+static void model_route(struct model *model, char *path, char **segment)
 {
+    *segment = NULL;
     for (size_t i = 0; i < routes_count() && model->template == NULL; i++) {
+        char pattern[256];
         const struct route *route = routes_at(i);
-        if (!model_fits(route->template, path, segment))
+        model_pattern(route->template, pattern, sizeof pattern);
+        if (fnmatch(pattern, path, FNM_PATHNAME | FNM_NOESCAPE) != 0)
             continue;
         model->known = true;
-        if (route->method == ROUTE_GET)
-            model->template = route->template;
+        if (route->method != ROUTE_GET)
+            continue;
+        model->template = route->template;
+        const char *brace = strchr(route->template, '{');
+        *segment = brace != NULL ? path + (brace - route->template) : NULL;
     }
+    if (*segment != NULL)
+        (*segment)[strcspn(*segment, "/")] = '\0';
 }
 
 /* False for a % without two digits behind it. */
@@ -270,17 +271,13 @@ static void model_query(struct model *model, char *query)
 
 static void model_request(struct model *model, struct slice target)
 {
-    char text[TARGET_MAX + 1];
-    struct slice segment = SLICE_NONE;
+    char text[TARGET_MAX + 1], *segment;
     memcpy(text, target.ptr, target.len);
     text[target.len] = '\0';
     char *rest = text;
-    const char *path = strsep(&rest, "?");
-    model_route(model, path, &segment);
-    if (model->template == NULL)
-        return;
-    if (segment.ptr != NULL) /* at the end of the path, where GET has one */
-        model_name(model, segment.ptr);
+    model_route(model, strsep(&rest, "?"), &segment);
+    if (segment != NULL)
+        model_name(model, segment);
     if (rest != NULL)
         model_query(model, rest);
 }
