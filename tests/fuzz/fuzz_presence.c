@@ -34,6 +34,10 @@ static void check(void *arg, const struct record *record)
     struct buf text;
     (void)arg;
     require(record->status < PRESENCE_STATUSES && record->text.ptr != NULL);
+    /* What half a surrogate pair stands for cannot be written. */
+    if (!utf8_is_valid(record->text.ptr, record->text.len) ||
+        !utf8_is_valid(record->name.ptr, record->name.len))
+        return;
     buf_init(&text, 256 + 6 * (record->name.len + record->text.len));
     record_append(&text, record);
     require(text.err == ERR_OK && record_read(buf_slice(&text), compare, &copy));
