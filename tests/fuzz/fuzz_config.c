@@ -33,7 +33,7 @@ static void require(bool condition)
 enum verdict { GOOD, BAD, EITHER };
 
 /* What texts may look like; compiled at the first use. */
-enum form { NUMBER, DURATION, FEW, MANY, BOOL, POD_ID, VISIBLE, LEVEL, FORMS };
+enum form { NUMBER, DURATION, FEW, MANY, BOOL, POD_ID, VISIBLE, LIMIT, LEVEL, FORMS };
 
 static bool fits(enum form form, const char *text)
 {
@@ -86,15 +86,22 @@ static enum verdict judge(const struct config_variable *variable, const char *te
         good = strcmp(text, "off") == 0 || is_duration(variable, text);
         break;
     case CONFIG_BOOL:
+        /* Authentication needs keys, too. */
+        if (strcmp(text, "true") == 0 && strcmp(variable->name, "AUTH_ENABLED") == 0)
+            return EITHER;
         good = fits(BOOL, text);
         break;
-    case CONFIG_AUTH:
-        good = strcmp(text, "false") == 0;
+    case CONFIG_TEXT:
         break;
+    case CONFIG_SECRET:
+        good = strlen(text) >= variable->min;
+        break;
+    case CONFIG_LIMIT:
+        return fits(LIMIT, text) ? EITHER : BAD;
     case CONFIG_POD_ID:
         good = fits(POD_ID, text);
         break;
-    case CONFIG_SECRET:
+    case CONFIG_KEY:
         good = fits(VISIBLE, text) && is_between((long double)strlen(text), variable);
         break;
     case CONFIG_LOG_LEVEL:
@@ -126,8 +133,10 @@ static void check_values(const struct config *config)
     require(config->host != NULL && *config->host != '\0');
     require(config->allowed_origins != NULL && *config->allowed_origins != '\0');
     require(config->pod_id != NULL && fits(POD_ID, config->pod_id));
-    require(config->max_connections >= 1 && !config->auth_enabled);
+    require(config->max_connections >= 1);
     require(config->log_level <= LOG_ERROR);
+    require(!config->auth_enabled || config->auth_jwt_secret != NULL ||
+            config->auth_jwt_keys != NULL);
     const struct redis_url *url = &config->redis_url;
     require(config->redis_enabled == (url->host != NULL || url->unix_path != NULL));
 }
@@ -143,10 +152,12 @@ static bool is_printable(struct slice line)
 }
 
 /* The value as it stands in the line, and what is wrong with it. */
-static void check_line(struct slice line, const char *name)
+static void check_line(struct slice line, const struct config_variable *variable)
 {
     char start[128];
-    int len = snprintf(start, sizeof start, "chat-api: %s=", name);
+    bool is_secret = variable->kind == CONFIG_SECRET || variable->kind == CONFIG_KEY;
+    int len =
+        snprintf(start, sizeof start, "chat-api: %s=%s", variable->name, is_secret ? "***: " : "");
     require(slice_starts_with(line, slice_of(start, (size_t)len)));
     require(line.len < LINE_MAX_BYTES && is_printable(line));
     require(memmem(line.ptr, line.len, ": ", 2) != NULL);
@@ -167,7 +178,7 @@ static unsigned check_lines(const char *said)
         if (!is_here)
             continue;
         require(end != NULL);
-        check_line(slice_of(said, (size_t)(end - said)), variable->name);
+        check_line(slice_of(said, (size_t)(end - said)), variable);
         said = end + 1;
         lines++;
     }
