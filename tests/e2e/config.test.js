@@ -75,12 +75,12 @@ const TAKEN = {
     WS_MAX_MESSAGE_SIZE: ['1024', '1048576'],
     WS_SEND_QUEUE: ['1', '4096'],
     WS_SEND_QUEUE_BYTES: ['131072', '16777216'],
-    HTTP_HEADER_TIMEOUT: ['500ms', '5s', '1m'],
+    HTTP_HEADER_TIMEOUT: ['9500ms', '10s', '1m'],
     WS_MESSAGE_TIMEOUT: ['5000ms', '5s', '1m'],
     WS_PING_INTERVAL: ['100ms', '30s'],
     WS_PONG_TIMEOUT: ['90s', '2m'],
     WS_COMPRESSION: ['true', 'false'],
-    SHUTDOWN_TIMEOUT: ['500ms', '30s', '1m'],
+    SHUTDOWN_TIMEOUT: ['9500ms', '30s', '1m'],
     LOG_LEVEL: ['debug', 'info'],
 };
 

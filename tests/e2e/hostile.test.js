@@ -514,7 +514,7 @@ describe('too much of everything', () => {
 // These mostly wait, so they wait together.
 describe('in time', { concurrency: true }, () => {
     describe('requests that do not end', { concurrency: true }, () => {
-        const timeout = stretched(1500);
+        const timeout = stretched(2500);
         const env = { HTTP_HEADER_TIMEOUT: `${timeout}ms` };
         const upgrade = (pod) => upgradeText(pod, { room: 'slow' });
         const ways = {
@@ -678,7 +678,7 @@ describe('in time', { concurrency: true }, () => {
     describe('descriptors used up', () => {
         for (const fileLimitOfPod of [64, 256]) {
             it(`${fileLimitOfPod} of them: 503 or waiting, nobody harmed, all back`, async (t) => {
-                const env = { ...THREADS, HTTP_HEADER_TIMEOUT: `${stretched(2000)}ms` };
+                const env = { ...THREADS, HTTP_HEADER_TIMEOUT: `${stretched(3000)}ms` };
                 // Sanitizers and their symbolizers want a few more.
                 const pod = await serviceFor(t, { env, fileLimit: fileLimitOfPod });
                 const before = await countsOf(pod);

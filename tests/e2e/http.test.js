@@ -414,7 +414,7 @@ describe('the header deadline', { concurrency: true }, () => {
     });
 
     it('does not touch upgraded clients', async (t) => {
-        const own = await serviceFor(t, { env: { HTTP_HEADER_TIMEOUT: `${stretched(2000)}ms` } });
+        const own = await serviceFor(t, { env: { HTTP_HEADER_TIMEOUT: `${stretched(3000)}ms` } });
         const client = await clientFor(t, own, { room: 'patient' });
         await exchange(own, ''); // outlives one deadline, by the server's own clock
         client.sendJson({ data: 'still here' });
