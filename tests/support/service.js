@@ -19,9 +19,13 @@ const SANITIZER_REPORT =
     /AddressSanitizer|LeakSanitizer|ThreadSanitizer|MemorySanitizer|runtime error:/;
 const SANITIZER_OPTIONS = ['ASAN_OPTIONS', 'LSAN_OPTIONS', 'UBSAN_OPTIONS', 'TSAN_OPTIONS'];
 
-/** Nothing of the developer's own environment reaches the service but what sanitizers need. */
+/**
+ * Nothing of the developer's own environment reaches the service but what sanitizers need. The
+ * deadline of heads is long: on a busy machine a request may wait for ten seconds to be read.
+ */
 function cleanEnvironment(env) {
-    const clean = { PATH: process.env.PATH, HOST: '127.0.0.1', PORT: '0' };
+    const patience = { HTTP_HEADER_TIMEOUT: '60s' };
+    const clean = { PATH: process.env.PATH, HOST: '127.0.0.1', PORT: '0', ...patience };
     for (const name of SANITIZER_OPTIONS) {
         if (process.env[name] !== undefined) clean[name] = process.env[name];
     }
