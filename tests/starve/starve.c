@@ -35,8 +35,10 @@ static unsigned every;
 
 extern const char __executable_start;
 void *__real_mem_try_alloc(size_t size);
+void *__real_mem_try_zalloc(size_t count, size_t size);
 void *__real_mem_try_resize(void *ptr, size_t count, size_t size);
 void *__wrap_mem_try_alloc(size_t size);
+void *__wrap_mem_try_zalloc(size_t count, size_t size);
 void *__wrap_mem_try_resize(void *ptr, size_t count, size_t size);
 
 static void on_signal(int number)
@@ -79,6 +81,11 @@ static bool must_fail(const void *caller)
 void *__wrap_mem_try_alloc(size_t size)
 {
     return must_fail(__builtin_return_address(0)) ? NULL : __real_mem_try_alloc(size);
+}
+
+void *__wrap_mem_try_zalloc(size_t count, size_t size)
+{
+    return must_fail(__builtin_return_address(0)) ? NULL : __real_mem_try_zalloc(count, size);
 }
 
 void *__wrap_mem_try_resize(void *ptr, size_t count, size_t size)
