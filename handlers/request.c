@@ -5,7 +5,8 @@
 struct joining {
     const char *name;
     struct buf *out;
-    bool found;
+    const char *first; /* NULL: none yet */
+    bool is_list;
 };
 
 static enum MHD_Result join(void *arg, enum MHD_ValueKind kind, const char *name, const char *value)
@@ -14,10 +15,17 @@ static enum MHD_Result join(void *arg, enum MHD_ValueKind kind, const char *name
     (void)kind;
     if (strcasecmp(name, joining->name) != 0)
         return MHD_YES;
-    if (joining->found)
-        buf_append_str(joining->out, ", ");
-    buf_append_str(joining->out, value != NULL ? value : "");
-    joining->found = true;
+    if (value == NULL)
+        value = "";
+    if (joining->first == NULL) {
+        joining->first = value;
+        return MHD_YES;
+    }
+    if (!joining->is_list)
+        buf_append_str(joining->out, joining->first);
+    buf_append_str(joining->out, ", ");
+    buf_append_str(joining->out, value);
+    joining->is_list = true;
     return MHD_YES;
 }
 
@@ -26,9 +34,9 @@ struct slice request_header(const struct request *request, const char *name, str
     struct joining joining = {.name = name, .out = scratch};
     buf_clear(scratch);
     MHD_get_connection_values(request->connection, MHD_HEADER_KIND, join, &joining);
-    if (!joining.found || scratch->err != ERR_OK)
+    if (joining.first == NULL || scratch->err != ERR_OK)
         return SLICE_NONE;
-    return scratch->len != 0 ? buf_slice(scratch) : slice_str("");
+    return joining.is_list ? buf_slice(scratch) : slice_str(joining.first);
 }
 
 bool request_has_body(const struct request *request)

@@ -80,7 +80,10 @@ static struct refusal check_origin(const struct request *request)
     struct refusal refusal = {0};
     buf_init(&scratch, HEADER_MAX);
     struct slice origin = request_header(request, "Origin", &scratch);
-    if (origin.ptr != NULL && !origin_is_allowed(request->service->allowed_origins, origin))
+    bool is_allowed =
+        origin.ptr == NULL || origin_is_allowed(request->service->allowed_origins, origin);
+    /* An origin that cannot be read is not no origin. */
+    if (!is_allowed || scratch.err != ERR_OK)
         refusal = (struct refusal){.status = MHD_HTTP_FORBIDDEN,
                                    .fault = {.code = FAULT_AUTH_FAILED,
                                              .message = "this origin is not allowed",

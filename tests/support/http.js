@@ -106,7 +106,9 @@ export class RawConnection {
 
     /** An RST instead of a goodbye, as from a phone that lost its network. */
     reset() {
-        this.socket.resetAndDestroy();
+        // Node would wait for its own FIN first, which never ends after the peer's.
+        if (this.ended) this.socket.destroy();
+        else this.socket.resetAndDestroy();
     }
 
     /** From now on `sink` gets the bytes, beginning with those not read yet. */

@@ -391,7 +391,11 @@ export async function attempt(target, options = {}) {
     connection.write(
         Buffer.concat([Buffer.from(text, 'latin1'), Buffer.from(options.behind ?? '')]),
     );
-    const response = await connection.readResponse({ method: options.method, ms: options.ms });
+    const { method, ms } = options;
+    const response = await connection.readResponse({ method, ms }).catch((error) => {
+        if (!options.connection) connection.destroy();
+        throw error;
+    });
     if (response.status === 101) {
         checkHandshake(response, key);
         response.client = new WebSocketClient(connection, response, options);
