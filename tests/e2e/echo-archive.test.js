@@ -62,7 +62,8 @@ describe('ws-echo and the service', () => {
 
     it('are told apart by one octet in any section of an object', () => {
         let tried = 0;
-        for (const { name, bytes, object } of members) {
+        // What is in the service alone may share names with something that is in both.
+        for (const { name, bytes, object } of members.filter((one) => echo.hasPartOf(one.object))) {
             for (const section of object.carried.filter((one) => echo.carries(object, one))) {
                 for (const [from, to] of object.fixedRanges(section).slice(-1)) {
                     const tampered = Buffer.from(bytes);
