@@ -1,5 +1,7 @@
 // Medians of rounds, and the table of them.
 
+/** Where others took so much of a core meanwhile, rates and latencies are theirs. */
+const BUSY = 0.3;
 const FAULTS = ['lost', 'duplicated', 'out_of_order', 'unexpected', 'closed'];
 
 export function median(values) {
@@ -39,6 +41,8 @@ export function summarize(rounds) {
     }
     const bound = rounds.filter((round) => round.limit === 'generator').length;
     summary.generator_bound = bound * 2 > rounds.length;
+    const others = median(rounds.map((round) => round.others_cpu_s / round.run_s));
+    summary.machine_busy = others > BUSY;
     summary.faults = faults(rounds);
     return summary;
 }
@@ -61,15 +65,20 @@ function milliseconds(us) {
     return digits(us / 1000);
 }
 
+/** A figure that is the generator's or other programs' is none of the server's. */
+function unless(s, text) {
+    if (s.machine_busy) return 'busy';
+    return s.generator_bound ? 'generator' : text;
+}
+
 const CELLS = {
     closed(s) {
-        // A rate that the generator sets is none of the server's.
-        const rate = s.generator_bound ? '(generator)' : `${digits(s.deliveries_per_s / 1000)}k`;
-        return `${rate} (${digits(s.cpu_s_per_million)})`;
+        const rate = `${digits(s.deliveries_per_s / 1000)}k`;
+        return `${unless(s, rate)} (${digits(s.cpu_s_per_million)})`;
     },
     open(s) {
         const late = [s.p50_us, s.p99_us, s.p999_us].map(milliseconds).join('/');
-        return `${s.generator_bound ? '(generator)' : late} (${digits(s.cpu_s_per_million)})`;
+        return `${unless(s, late)} (${digits(s.cpu_s_per_million)})`;
     },
     connect(s) {
         const memory = s.rss_per_client === null ? '' : `${digits(s.rss_per_client)} B, `;

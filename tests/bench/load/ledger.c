@@ -68,7 +68,9 @@ bool ledger_book(struct ledger *ledger, const struct peer *peer, const char *tex
         return false;
     }
     if (stamp->sender == STAMP_PROBE) {
-        ledger->message_len = len;
+        /* Other members' copies may come when messages of the right length are under way. */
+        if (ledger->message_len == 0)
+            ledger->message_len = len;
         return false;
     }
     if (stamp->sender >= senders || len != ledger->message_len) {

@@ -89,8 +89,9 @@ function cost(results) {
 }
 
 function latency(results) {
-    const rows = rowsOf(results, (s, { kind, name }) =>
-        kind === 'open' && ['calm', 'pairs', 'pods-calm'].includes(name) && !s.generator_bound
+    const names = ['calm', 'pairs', 'pods-calm'];
+    const rows = rowsOf(results, (s, { name }) =>
+        names.includes(name) && !s.generator_bound && !s.machine_busy
             ? { p50: s.p50_us / 1000, p99: s.p99_us / 1000, p999: s.p999_us / 1000 }
             : null,
     );

@@ -91,6 +91,16 @@ static void refuses_what_nobody_sent(void)
     ledger_fini(&ledger);
 }
 
+static void late_copies_of_the_probe_change_nothing(void)
+{
+    struct ledger ledger = open_ledger();
+    size_t len = ++ledger.message_len;
+    CU_ASSERT_FALSE(book(&ledger, 1, STAMP_PROBE, 0));
+    CU_ASSERT_EQUAL(ledger.message_len, len);
+    CU_ASSERT_EQUAL(ledger.totals.unexpected, 0);
+    ledger_fini(&ledger);
+}
+
 static void measures_what_was_due_in_its_time(void)
 {
     struct ledger ledger = open_ledger();
@@ -113,6 +123,7 @@ CU_TestInfo ledger_tests[] = {
     {"finds_what_comes_twice", finds_what_comes_twice},
     {"finds_what_is_out_of_order", finds_what_is_out_of_order},
     {"refuses_what_nobody_sent", refuses_what_nobody_sent},
+    {"late_copies_of_the_probe_change_nothing", late_copies_of_the_probe_change_nothing},
     {"measures_what_was_due_in_its_time", measures_what_was_due_in_its_time},
     CU_TEST_INFO_NULL,
 };
