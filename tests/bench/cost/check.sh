@@ -16,23 +16,22 @@ many=600
 status=0
 
 instructions() {
-    valgrind --tool=callgrind --callgrind-out-file=/dev/null "$cost" "$1" "$2" 2>&1 |
-        sed -n 's/.*Collected : //p'
+    told=$(valgrind --tool=callgrind --callgrind-out-file=/dev/null "$cost" "$1" "$2" 2>&1) || {
+        printf 'bench-check: %s does not run under callgrind:\n%s\n' "$1" "$told" >&2
+        exit 2
+    }
+    printf '%s\n' "$told" | sed -n 's/.*Collected : //p'
 }
 
 # For one message or handshake.
 measure() {
-    from=$(instructions "$1" $few)
-    to=$(instructions "$1" $many)
-    [ -n "$from" ] && [ -n "$to" ] || {
-        echo "bench-check: $1 does not run under callgrind" >&2
-        exit 2
-    }
+    from=$(instructions "$1" $few) || exit 2
+    to=$(instructions "$1" $many) || exit 2
     echo $(((to - from) / (many - few)))
 }
 
 compare() {
-    now=$(measure "$1")
+    now=$(measure "$1") || exit 2
     awk -v name="$1" -v now="$now" -v before="$2" 'BEGIN {
         change = (now - before) * 100 / before
         printf "bench-check: %-9s %7d instructions, recorded %7d: %+.1f %%\n", name, now, before, change
@@ -49,7 +48,8 @@ if [ "${1:-}" = --record ]; then
         echo "# Instructions for one of each; written by make bench-record."
         echo "# $(${CC:-cc} --version | head -1); $(ldd --version | head -1)"
         for name in fanout handshake bus; do
-            echo "$name $(measure $name)"
+            count=$(measure $name) || exit 2
+            echo "$name $count"
         done
     } >$recorded.new
     mv $recorded.new $recorded

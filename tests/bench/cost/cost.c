@@ -20,8 +20,12 @@
 #include "core/base/clock.h"
 #include "core/base/log.h"
 #include "core/chat/hub.h"
+#include "core/chat/window.h"
+#include "core/presence/presence.h"
+#include "handlers/event_session.h"
 #include "handlers/http.h"
 #include "handlers/message.h"
+#include "handlers/presence.h"
 #include "handlers/routes.h"
 #include "handlers/service.h"
 
@@ -31,6 +35,7 @@ enum {
     FRAME_MAX = 4096,
     FRAME_HEADER = 4, /* of 126 to 65535 bytes */
     WAIT_MS = 60000,
+    NEVER_MS = 1000000, /* nothing shall happen by the clock */
 };
 
 static const char request[] = "GET /ws/cost HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\n"
@@ -41,6 +46,7 @@ struct bench {
     struct service service;
     struct http *http;
     struct message_inbox *inbox;
+    struct presence_voice *voice;
     int members[MEMBERS];
     size_t frame_len; /* of every message; 0 before the first */
 };
@@ -51,57 +57,98 @@ static _Noreturn void fail(const char *what)
     exit(1);
 }
 
+/* --- the service, put together as app/app.c does --- */
+
 static void on_message(void *arg, struct client *client, enum ws_opcode opcode,
                        struct slice payload)
 {
     struct bench *bench = arg;
+    presence_on_activity(&bench->service, client);
     message_from_client(&bench->service, client, opcode, payload);
 }
 
-/* --- the service --- */
-
-static void start(struct bench *bench)
+static void on_join(void *arg, struct client *client)
 {
-    const struct hub_opts hub_opts = {
+    struct bench *bench = arg;
+    event_hello(&bench->service, client);
+}
+
+static void on_member(void *arg, struct client *client, struct slice room, bool joined)
+{
+    struct bench *bench = arg;
+    presence_on_member(&bench->service, client, room, joined);
+}
+
+static bool start_presence(struct bench *bench)
+{
+    bench->voice = presence_voice_create(&bench->service);
+    const struct presence_opts opts = {.pod_id = "cost",
+                                       .grace_ms = NEVER_MS,
+                                       .away_ms = NEVER_MS,
+                                       .arg = bench->voice,
+                                       .tell = presence_voice_tell,
+                                       .watch = presence_voice_watch};
+    return presence_create(&opts, &bench->service.presence) == ERR_OK;
+}
+
+static bool start_hub(struct bench *bench)
+{
+    const struct hub_opts opts = {
         .loops = 1,
         .max_clients = 1000,
         .queue_messages = 256,
         .queue_bytes = 4 << 20,
-        .ping_interval_ms = 1000000, /* nothing that happens by the clock */
-        .pong_timeout_ms = 2000000,
-        .message_timeout_ms = 1000000,
-        .close_timeout_ms = 1000000,
+        .ping_interval_ms = NEVER_MS,
+        .pong_timeout_ms = 2 * NEVER_MS,
+        .message_timeout_ms = NEVER_MS,
+        .close_timeout_ms = NEVER_MS,
         .compress_min_bytes = 1024,
         .limits = {.max_message_bytes = 65536, .max_fragments = 1024},
         .arg = bench,
         .on_message = on_message,
+        .on_join = on_join,
+        .on_member = on_member,
     };
-    const struct http_opts http_opts = {.service = &bench->service,
-                                        .find_route = routes_find,
-                                        .host = "127.0.0.1",
-                                        .header_timeout_ms = 1000000,
-                                        .connections_max = 1000};
+    bench->service.window = window_create(65536);
+    return hub_create(&opts, &bench->service.hub) == ERR_OK &&
+           hub_start(bench->service.hub) == ERR_OK;
+}
+
+static void start(struct bench *bench)
+{
+    struct service *service = &bench->service;
+    const struct http_opts opts = {.service = service,
+                                   .find_route = routes_find,
+                                   .host = "127.0.0.1",
+                                   .header_timeout_ms = NEVER_MS,
+                                   .connections_max = 1000};
     const char *why = NULL;
     log_open(LOG_WARN);
-    bench->service.pod_id = "cost";
-    bench->service.allowed_origins = "*";
-    bench->service.compression = true;
-    bench->service.started_ms = clock_monotonic_ms();
-    if (hub_create(&hub_opts, &bench->service.hub) != ERR_OK ||
-        hub_start(bench->service.hub) != ERR_OK ||
-        http_create(&http_opts, &bench->http, &why) != ERR_OK)
+    service->pod_id = "cost";
+    service->allowed_origins = "*";
+    service->compression = true;
+    service->max_rooms = 100;
+    service->started_ms = clock_monotonic_ms();
+    if (!start_presence(bench) || !start_hub(bench) ||
+        presence_start(service->presence) != ERR_OK ||
+        http_create(&opts, &bench->http, &why) != ERR_OK)
         fail(why != NULL ? why : "cost: start");
-    bench->inbox = message_inbox_create(&bench->service);
+    bench->inbox = message_inbox_create(service);
 }
 
 static void stop(struct bench *bench)
 {
-    if (hub_drain(bench->service.hub, clock_monotonic_ms() + WAIT_MS) != 0)
+    struct service *service = &bench->service;
+    if (hub_drain(service->hub, clock_monotonic_ms() + WAIT_MS) != 0)
         fail("cost: clients are left");
     http_destroy(bench->http);
-    hub_stop(bench->service.hub);
+    presence_stop(service->presence);
+    hub_stop(service->hub);
+    hub_destroy(service->hub);
+    presence_destroy(service->presence);
+    presence_voice_destroy(bench->voice);
     message_inbox_destroy(bench->inbox);
-    hub_destroy(bench->service.hub);
+    window_destroy(service->window);
 }
 
 /* --- clients --- */
