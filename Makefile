@@ -185,7 +185,8 @@ SWAGGER_SOURCE := $(BUILD)/npm/openapi/.installed
 endif
 
 ASSETS := $(BUILD)/assets
-ASSET_FILES := $(wildcard app/web/*) $(addprefix openapi/,openapi.json docs.html docs.css docs.js)
+ASSET_FILES := $(wildcard app/web/*) $(addprefix openapi/,openapi.json asyncapi.json docs.html docs.css \
+	docs.js events.html events.css events.js)
 SWAGGER_FILES := swagger-ui.css swagger-ui-bundle.js swagger-ui-bundle.js.LICENSE.txt LICENSE NOTICE
 SWAGGER_GZ := $(SWAGGER_FILES:%=$(ASSETS)/swagger/%.gz)
 ASSET_GZ := $(ASSET_FILES:%=$(ASSETS)/%.gz) $(SWAGGER_GZ)

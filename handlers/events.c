@@ -10,32 +10,51 @@
 #include "handlers/rights.h"
 #include "handlers/service.h"
 
+#define SENT    "id, timestamp"                     /* the reply to what was passed on */
+#define PRESENT "user, name, status, text, clients" /* about a user in a room */
+
 const struct event events_table[] = {
-    {"message:send", ENVELOPE_CHAT, EVENT_MESSAGES, "anything", event_message_send},
-    {"message:edit", ENVELOPE_CHAT, EVENT_MESSAGES, "id, data", event_message_edit},
-    {"message:delete", ENVELOPE_CHAT, EVENT_MESSAGES, "id", event_message_delete},
-    {"message:delivered", ENVELOPE_CHAT, EVENT_MESSAGES, "ids", event_message_delivered},
-    {"message:read", ENVELOPE_CHAT, EVENT_MESSAGES, "ids", event_message_read},
-    {"notification:send", ENVELOPE_NOTIFICATION, EVENT_MESSAGES, "anything", event_message_send},
-    {"system:send", ENVELOPE_SYSTEM, EVENT_MESSAGES, "anything", event_message_send},
-    {"user:typing", ENVELOPE_PRESENCE, EVENT_TYPING, "typing", event_user_typing},
-    {"presence:update", ENVELOPE_PRESENCE, EVENT_PRESENCE, "status, text", event_presence_update},
-    {"room:join", ENVELOPE_SYSTEM, EVENT_PRESENCE, "", event_room_join},
-    {"room:leave", ENVELOPE_SYSTEM, EVENT_PRESENCE, "", event_room_leave},
-    {"ping", ENVELOPE_SYSTEM, EVENT_UNLIMITED, "anything", event_ping},
-    {"hello", ENVELOPE_SYSTEM, EVENT_UNLIMITED,
-     "client_id, user, pod, heartbeat_ms, max_message_bytes, max_rooms, server_time, version",
+    {"message:send", ENVELOPE_CHAT, EVENT_MESSAGES, EVENT_ANYTHING, EVENT_ANYTHING,
+     SENT ", duplicate?", event_message_send},
+    {"message:edit", ENVELOPE_CHAT, EVENT_MESSAGES, "id, data", "id, data", SENT,
+     event_message_edit},
+    {"message:delete", ENVELOPE_CHAT, EVENT_MESSAGES, "id", "id", SENT, event_message_delete},
+    {"message:delivered", ENVELOPE_CHAT, EVENT_MESSAGES, "ids", NULL, "", event_message_delivered},
+    {"message:read", ENVELOPE_CHAT, EVENT_MESSAGES, "ids", NULL, "", event_message_read},
+    {"notification:send", ENVELOPE_NOTIFICATION, EVENT_MESSAGES, EVENT_ANYTHING, EVENT_ANYTHING,
+     SENT, event_message_send},
+    {"system:send", ENVELOPE_SYSTEM, EVENT_MESSAGES, EVENT_ANYTHING, EVENT_ANYTHING, SENT,
+     event_message_send},
+    {"user:typing", ENVELOPE_PRESENCE, EVENT_TYPING, "typing", "user, typing", "",
+     event_user_typing},
+    {"presence:update", ENVELOPE_PRESENCE, EVENT_PRESENCE, "status, text?", PRESENT, "",
+     event_presence_update},
+    {"room:join", ENVELOPE_SYSTEM, EVENT_PRESENCE, "", NULL, "room, members, presence",
+     event_room_join},
+    {"room:leave", ENVELOPE_SYSTEM, EVENT_PRESENCE, "", NULL, "room, members", event_room_leave},
+    {"ping", ENVELOPE_SYSTEM, EVENT_UNLIMITED, EVENT_ANYTHING, NULL, "time", event_ping},
+    {"hello", ENVELOPE_SYSTEM, EVENT_UNLIMITED, NULL,
+     "client_id, user, pod, heartbeat_ms, max_message_bytes, max_rooms, server_time, version", NULL,
      NULL},
-    {"presence:join", ENVELOPE_PRESENCE, EVENT_UNLIMITED, "user, name, status, text, clients",
+    {"presence:join", ENVELOPE_PRESENCE, EVENT_UNLIMITED, NULL, PRESENT, NULL, NULL},
+    {"presence:leave", ENVELOPE_PRESENCE, EVENT_UNLIMITED, NULL, PRESENT, NULL, NULL},
+    {"message:status", ENVELOPE_CHAT, EVENT_UNLIMITED, NULL, "ids, status, user, room?", NULL,
      NULL},
-    {"presence:leave", ENVELOPE_PRESENCE, EVENT_UNLIMITED, "user, name, status, text, clients",
-     NULL},
-    {"message:status", ENVELOPE_CHAT, EVENT_UNLIMITED, "ids, status, user, room", NULL},
-    {"channel:activity", ENVELOPE_NOTIFICATION, EVENT_UNLIMITED, "anything", NULL},
-    {"error", ENVELOPE_SYSTEM, EVENT_UNLIMITED, "status, code, message, data", NULL},
-    {"reply", ENVELOPE_SYSTEM, EVENT_UNLIMITED, "ref, status, and what the event adds", NULL},
+    {"channel:activity", ENVELOPE_NOTIFICATION, EVENT_UNLIMITED, NULL, EVENT_ANYTHING, NULL, NULL},
+    {"reply", ENVELOPE_SYSTEM, EVENT_UNLIMITED, NULL, "ref?, status", NULL, NULL},
+    {"error", ENVELOPE_SYSTEM, EVENT_UNLIMITED, NULL, "status, code, message, data?", NULL, NULL},
     {.name = NULL},
 };
+
+const char *event_class_name(enum event_class class)
+{
+    static const char *const names[EVENT_CLASSES] = {
+        [EVENT_MESSAGES] = "messages",
+        [EVENT_TYPING] = "typing",
+        [EVENT_PRESENCE] = "presence",
+    };
+    return names[class];
+}
 
 /* What a message without an event is. A presence message without one is passed on as it is. */
 static const char *const event_of_type[ENVELOPE_TYPES] = {

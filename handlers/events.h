@@ -39,17 +39,28 @@ struct event_call {
     uint64_t received_ns;
 };
 
+/*
+ * What `data` holds is told by the names of its members, "status, text?" (those with a question
+ * mark may be missing), by EVENT_ANYTHING, or by "" where nothing of it is looked at. The documents
+ * (openapi/asyncapi.json, docs/events.md) are compared with these rows.
+ */
+#define EVENT_ANYTHING "anything"
+
 struct event {
     const char *name;
     enum envelope_type type;
     enum event_class class;
-    const char *data; /* what is in it, as the documents say */
-    /* NULL: only the service says it. */
-    void (*handle)(const struct event_call *call);
+    const char *in;    /* what a client says; NULL: only the service says it */
+    const char *out;   /* what clients are told; NULL: nothing by this name */
+    const char *reply; /* what stands behind ref and status in the reply; NULL where `in` is */
+    void (*handle)(const struct event_call *call); /* NULL where `in` is */
 };
 
 /* All events, ended by one without a name. */
 extern const struct event events_table[];
+
+/* As in RATE_LIMIT_MESSAGES and the data of RATE_LIMITED; NULL for EVENT_UNLIMITED. */
+const char *event_class_name(enum event_class class);
 
 /* NULL when there is none of that name. */
 const struct event *events_find(struct slice name);

@@ -1,7 +1,7 @@
 #pragma once
 
 /*
- * The files that the binary carries: the chat page, the docs page, openapi.json.
+ * The files that the binary carries: the chat page, the docs pages, openapi.json, asyncapi.json.
  *
  * Threads: libmicrohttpd's.
  */

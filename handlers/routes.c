@@ -23,6 +23,8 @@ static const struct route table[] = {
     {ROUTE_GET, "/docs/{file}", page_answer, ROUTE_OPEN},
     {ROUTE_GET, "/openapi.json", page_answer, ROUTE_OPEN},
     {ROUTE_GET, "/api/chat-api/openapi.json", page_answer, ROUTE_OPEN},
+    {ROUTE_GET, "/asyncapi.json", page_answer, ROUTE_OPEN},
+    {ROUTE_GET, "/api/chat-api/asyncapi.json", page_answer, ROUTE_OPEN},
     {ROUTE_GET, "/healthz", health_answer_live, ROUTE_OPEN},
     {ROUTE_GET, "/readyz", health_answer_ready, ROUTE_OPEN},
     {ROUTE_GET, "/metrics", metrics_answer, ROUTE_OPEN},

@@ -37,9 +37,13 @@ BLOB(app_web_message_log_js, "app/web/message-log.js");
 BLOB(app_web_style_css, "app/web/style.css");
 
 BLOB(openapi_openapi_json, "openapi/openapi.json");
+BLOB(openapi_asyncapi_json, "openapi/asyncapi.json");
 BLOB(openapi_docs_html, "openapi/docs.html");
 BLOB(openapi_docs_css, "openapi/docs.css");
 BLOB(openapi_docs_js, "openapi/docs.js");
+BLOB(openapi_events_html, "openapi/events.html");
+BLOB(openapi_events_css, "openapi/events.css");
+BLOB(openapi_events_js, "openapi/events.js");
 
 /* swagger-ui is large, and whoever reads its page has a browser: the gzip form is enough. */
 BLOB_GZIP(swagger_swagger_ui_css, "swagger/swagger-ui.css");
@@ -75,9 +79,15 @@ static const struct asset assets[] = {
     ASSET("/openapi.json", JSON, openapi_openapi_json),
     ASSET("/api/chat-api/openapi.json", JSON, openapi_openapi_json),
 
+    ASSET("/asyncapi.json", JSON, openapi_asyncapi_json),
+    ASSET("/api/chat-api/asyncapi.json", JSON, openapi_asyncapi_json),
+
     ASSET("/docs", HTML, openapi_docs_html),
     ASSET("/docs/docs.css", CSS, openapi_docs_css),
     ASSET("/docs/docs.js", JS, openapi_docs_js),
+    ASSET("/docs/events", HTML, openapi_events_html),
+    ASSET("/docs/events.css", CSS, openapi_events_css),
+    ASSET("/docs/events.js", JS, openapi_events_js),
     ASSET_GZIP("/docs/swagger-ui.css", CSS, swagger_swagger_ui_css),
     ASSET_GZIP("/docs/swagger-ui-bundle.js", JS, swagger_swagger_ui_bundle_js),
     ASSET_GZIP("/docs/swagger-ui-bundle.js.LICENSE.txt", TEXT,

@@ -1,7 +1,8 @@
 #pragma once
 
 /*
- * The files that the binary carries: the chat page, openapi.json and the docs page.
+ * The files that the binary carries: the chat page, openapi.json, asyncapi.json and the docs
+ * pages.
  *
  *     "/"                      -> text/html, plain and gzip
  *     "/openapi.json"          -> application/json, plain and gzip

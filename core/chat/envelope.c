@@ -15,6 +15,11 @@ static const char *const type_names[ENVELOPE_TYPES] = {
     [ENVELOPE_SYSTEM] = "system",
 };
 
+const char *envelope_type_name(enum envelope_type type)
+{
+    return type_names[type];
+}
+
 struct reading {
     enum envelope_source source;
     struct envelope *out;

@@ -38,6 +38,9 @@ enum envelope_type {
     ENVELOPE_TYPES,
 };
 
+/* As it stands in the envelope. */
+const char *envelope_type_name(enum envelope_type type);
+
 enum envelope_target {
     ENVELOPE_OWN_ROOM, /* no room was named: the sender's own */
     ENVELOPE_GLOBAL,

@@ -15,6 +15,8 @@ const PLAIN_ROUTES = [
     '/docs',
     '/openapi.json',
     '/api/chat-api/openapi.json',
+    '/asyncapi.json',
+    '/api/chat-api/asyncapi.json',
     '/api/chat-api/ws/stats',
     '/healthz',
     '/readyz',
@@ -314,7 +316,7 @@ describe('documents and pages', () => {
         assert.deepEqual(long.json, short.json);
     });
 
-    for (const path of ['/', '/docs']) {
+    for (const path of ['/', '/docs', '/docs/events']) {
         it(`${path} is HTML under a strict Content-Security-Policy`, async () => {
             const response = await request(pod, path);
             assert.match(response.headers['content-type'], /^text\/html\b/);

@@ -9,10 +9,12 @@ import { runToExit, startService } from '../support/service.js';
 
 const CONTRACT_PATHS = [
     '/',
+    '/api/chat-api/asyncapi.json',
     '/api/chat-api/openapi.json',
     '/api/chat-api/ws',
     '/api/chat-api/ws/stats',
     '/api/chat-api/ws/{room}',
+    '/asyncapi.json',
     '/docs',
     '/healthz',
     '/metrics',

@@ -81,6 +81,7 @@
     SUITE("core/limit/limiter", limiter_tests)                                                     \
     SUITE("openapi/embed", embed_tests)                                                            \
     SUITE("handlers/body", body_tests)                                                             \
+    SUITE("handlers/events", events_tests)                                                         \
     SUITE("handlers/limited", limited_tests)                                                       \
     SUITE("handlers/origin", origin_tests)                                                         \
     SUITE("handlers/replay", replay_tests)                                                         \

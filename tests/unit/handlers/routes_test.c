@@ -22,6 +22,8 @@ static void each_path_has_its_route(void)
         {"/docs", "/docs", NULL},
         {"/openapi.json", "/openapi.json", NULL},
         {"/api/chat-api/openapi.json", "/api/chat-api/openapi.json", NULL},
+        {"/asyncapi.json", "/asyncapi.json", NULL},
+        {"/api/chat-api/asyncapi.json", "/api/chat-api/asyncapi.json", NULL},
         {"/api/chat-api/ws", "/api/chat-api/ws", NULL},
         {"/api/chat-api/ws/lobby", "/api/chat-api/ws/{room}", "lobby"},
         {"/api/chat-api/ws/a%2Fb", "/api/chat-api/ws/{room}", "a%2Fb"},
@@ -129,6 +131,8 @@ static void both_prefixes_have_the_same_handlers(void)
         {"/docs", page_answer},
         {"/openapi.json", page_answer},
         {"/api/chat-api/openapi.json", page_answer},
+        {"/asyncapi.json", page_answer},
+        {"/api/chat-api/asyncapi.json", page_answer},
     };
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
         struct route_match match;

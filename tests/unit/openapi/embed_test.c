@@ -29,13 +29,19 @@ static void finds_nothing_for_other_paths(void)
     }
 }
 
-static void both_paths_of_the_document_lead_to_one_file(void)
+static void both_paths_of_a_document_lead_to_one_file(void)
 {
-    const struct asset *a = embed_find("/openapi.json");
-    const struct asset *b = embed_find("/api/chat-api/openapi.json");
-    CU_ASSERT_PTR_NOT_NULL_FATAL(a);
-    CU_ASSERT_PTR_NOT_NULL_FATAL(b);
-    CU_ASSERT_PTR_EQUAL(a->plain, b->plain);
+    static const char *const paths[][2] = {
+        {"/openapi.json", "/api/chat-api/openapi.json"},
+        {"/asyncapi.json", "/api/chat-api/asyncapi.json"},
+    };
+    for (size_t i = 0; i < sizeof paths / sizeof *paths; i++) {
+        const struct asset *a = embed_find(paths[i][0]);
+        const struct asset *b = embed_find(paths[i][1]);
+        CU_ASSERT_PTR_NOT_NULL_FATAL(a);
+        CU_ASSERT_PTR_NOT_NULL_FATAL(b);
+        CU_ASSERT_PTR_EQUAL(a->plain, b->plain);
+    }
 }
 
 /* A file that nobody listed in embed.c would be a 404 that only a browser sees. */
@@ -115,7 +121,7 @@ static void each_form_has_a_strong_tag_of_its_own(void)
 CU_TestInfo embed_tests[] = {
     {"finds_pages_by_exact_path", finds_pages_by_exact_path},
     {"finds_nothing_for_other_paths", finds_nothing_for_other_paths},
-    {"both_paths_of_the_document_lead_to_one_file", both_paths_of_the_document_lead_to_one_file},
+    {"both_paths_of_a_document_lead_to_one_file", both_paths_of_a_document_lead_to_one_file},
     {"carries_every_file_of_the_page", carries_every_file_of_the_page},
     {"gzip_form_is_whole_and_holds_the_plain_form", gzip_form_is_whole_and_holds_the_plain_form},
     {"each_form_has_a_strong_tag_of_its_own", each_form_has_a_strong_tag_of_its_own},
