@@ -34,6 +34,8 @@ BLOB(app_web_app_js, "app/web/app.js");
 BLOB(app_web_chat_client_js, "app/web/chat-client.js");
 BLOB(app_web_icon_svg, "app/web/icon.svg");
 BLOB(app_web_message_log_js, "app/web/message-log.js");
+BLOB(app_web_people_js, "app/web/people.js");
+BLOB(app_web_room_view_js, "app/web/room-view.js");
 BLOB(app_web_style_css, "app/web/style.css");
 
 BLOB(openapi_openapi_json, "openapi/openapi.json");
@@ -74,6 +76,8 @@ static const struct asset assets[] = {
     ASSET("/assets/chat-client.js", JS, app_web_chat_client_js),
     ASSET("/assets/icon.svg", SVG, app_web_icon_svg),
     ASSET("/assets/message-log.js", JS, app_web_message_log_js),
+    ASSET("/assets/people.js", JS, app_web_people_js),
+    ASSET("/assets/room-view.js", JS, app_web_room_view_js),
     ASSET("/assets/style.css", CSS, app_web_style_css),
 
     ASSET("/openapi.json", JSON, openapi_openapi_json),

@@ -1,14 +1,18 @@
 /**
- * The chat page: joins a room under a name, shows what is said there, says something.
- * The connection is chat-client.js, the list of messages is message-log.js.
+ * The chat page: joins rooms under a name, shows what is said there and who is there, says
+ * something. The connection is chat-client.js, a room's part of the page room-view.js.
  */
 
-import { ChatClient, SendError, roomProblem, uuid } from './chat-client.js';
-import { MessageLog } from './message-log.js';
+import { ChatClient, SendError, roomProblem, roomUrl, uuid } from './chat-client.js';
+import { personName, typingText } from './people.js';
+import { RoomView } from './room-view.js';
 
 const DEFAULT_ROOM = 'lobby';
 const STORED_NAME = 'chat-api:name';
 const STORED_ROOM = 'chat-api:room';
+
+// The service passes a notice on for 6 seconds.
+const TYPING_EVERY_MS = 5500;
 
 const byId = (id) => document.getElementById(id);
 const page = {
@@ -21,9 +25,22 @@ const page = {
     joinForm: byId('join-form'),
     name: byId('name'),
     room: byId('room'),
+    token: byId('token'),
     chat: byId('chat'),
+    rooms: byId('rooms'),
+    addRoom: byId('add-room'),
+    another: byId('another'),
+    people: byId('people'),
+    peopleCount: byId('people-count'),
+    peoplePanel: byId('people-panel'),
+    ownStatus: byId('own-status'),
+    views: byId('views'),
+    view: byId('view'),
+    typing: byId('typing'),
     composer: byId('composer'),
     problem: byId('composer-problem'),
+    editing: byId('editing'),
+    stopEditing: byId('stop-editing'),
     message: byId('message'),
     everyone: byId('everyone'),
     send: byId('composer').querySelector('button[type=submit]'),
@@ -37,20 +54,12 @@ const STATUS_TEXT = {
     stopped: 'Disconnected by the server',
 };
 
-// The room that is joined: its client, its name, ours; null while the form is shown.
+// What was joined: the client, our name, the rooms by name, the one shown; null while the form is.
 let session = null;
 
-// Own messages that may have to go out again, by id; as many as the list can show.
+// Own messages that may have to go out again, by id; as many as a list can show.
 const sentMessages = new Map();
 const SENT_MAX = 500;
-
-const log = new MessageLog({
-    list: byId('messages'),
-    scroller: byId('log'),
-    empty: byId('empty'),
-    newest: byId('newest'),
-    resend: (id) => submitMessage(sentMessages.get(id)),
-});
 
 // Storage throws where the reader forbids it; the page then merely forgets.
 function recall(key) {
@@ -69,6 +78,13 @@ function remember(key, value) {
     }
 }
 
+function element(tag, className, text) {
+    const made = document.createElement(tag);
+    made.className = className;
+    made.textContent = text;
+    return made;
+}
+
 function showRoomInUrl(room) {
     const url = new URL(location.href);
     if (room === null) {
@@ -78,6 +94,12 @@ function showRoomInUrl(room) {
     }
     history.replaceState(null, '', url);
 }
+
+function showProblem(text) {
+    page.problem.textContent = text;
+}
+
+/* --- the connection --- */
 
 function showStatus({ state, reason }) {
     page.status.dataset.state = state;
@@ -91,9 +113,12 @@ function connectionChanged(change) {
     if (change.state !== 'waiting' && change.state !== 'stopped') {
         return;
     }
-    for (const id of log.pendingIds()) {
-        if (!session.client.isQueued(id)) {
-            log.fail(id, 'Not confirmed: the connection was lost.', { mayResend: true });
+    for (const view of session.rooms.values()) {
+        view.people.clear();
+        for (const id of view.log.pendingIds()) {
+            if (!session.client.isQueued(id)) {
+                view.log.fail(id, 'Not confirmed: the connection was lost.', { mayResend: true });
+            }
         }
     }
 }
@@ -102,57 +127,280 @@ function connectionChanged(change) {
 function errorReceived({ data }) {
     const text = typeof data?.message === 'string' ? data.message : 'The server refused a message.';
     const id = data?.data?.id;
-    if (log.pendingIds().includes(id)) {
-        log.fail(id, `Not sent: ${text}`);
-    } else {
-        log.notice(text);
+    for (const view of session.rooms.values()) {
+        if (view.log.pendingIds().includes(id)) {
+            view.log.fail(id, `Not sent: ${text}`);
+            return;
+        }
+    }
+    session.current.log.notice(text);
+}
+
+// Asks for what may fail without harm: the reader is told where that matters.
+function ask(message) {
+    return session.client.request(message).catch((error) => {
+        if (!(error instanceof SendError)) {
+            throw error;
+        }
+        return { problem: error.message, code: error.code };
+    });
+}
+
+function tellStatus() {
+    ask({
+        event: 'presence:update',
+        data: { status: page.ownStatus.value, text: session.hasToken ? '' : session.name },
+    });
+}
+
+async function joinOnServer(view) {
+    const { problem, code, presence } = await ask({ event: 'room:join', room: view.name });
+    if (session?.rooms.get(view.name) !== view) {
+        return; // left meanwhile
+    }
+    if (problem === undefined) {
+        view.people.reset(presence);
+    } else if (code === 'CHANNEL_ERROR' && session.rooms.size > 1) {
+        dropRoom(view);
+        showProblem(`${view.name}: ${problem}`);
     }
 }
 
-function connect(room) {
-    const client = new ChatClient({ room });
+/* --- what comes --- */
+
+const HANDLERS = {
+    hello: ({ data }) => {
+        session.user = data.user;
+        if (!session.hasToken) {
+            tellStatus();
+        }
+        for (const view of session.rooms.values()) {
+            joinOnServer(view);
+        }
+    },
+    'presence:join': (envelope) => session.rooms.get(envelope.room)?.people.take(envelope),
+    'presence:leave': (envelope) => session.rooms.get(envelope.room)?.people.take(envelope),
+    'presence:update': (envelope) => session.rooms.get(envelope.room)?.people.take(envelope),
+    'user:typing': ({ room, data }) => session.rooms.get(room)?.people.takeTyping(data),
+    'message:edit': (envelope) => session.rooms.get(envelope.room)?.log.change(envelope),
+    'message:delete': (envelope) => session.rooms.get(envelope.room)?.log.change(envelope),
+    'message:status': ({ data }) => session.rooms.get(data.room)?.log.mark(data),
+    'auth:expiring': () => session.current.log.notice('Your token is about to end: sign in again.'),
+};
+
+function received(envelope) {
+    const handler = Object.hasOwn(HANDLERS, envelope.event ?? '') && HANDLERS[envelope.event];
+    // What is named like an event of the service but came from a client of its own is a message.
+    if (handler) {
+        handler(envelope);
+        return;
+    }
+    const isGlobal = envelope.room === undefined || envelope.room === null;
+    const view = isGlobal ? session.current : session.rooms.get(envelope.room);
+    if (view === undefined) {
+        return;
+    }
+    const isOwn = sentMessages.has(envelope.id);
+    view.log.receive(envelope);
+    if (!isOwn && !isGlobal && envelope.type === 'chat') {
+        view.note(envelope.id);
+    }
+}
+
+/* --- rooms --- */
+
+function isSeen(view) {
+    return view === session?.current && document.visibilityState === 'visible';
+}
+
+function showPeople() {
+    const people = session.current.people.list();
+    page.peopleCount.textContent = String(people.length);
+    page.people.replaceChildren(...people.map((person) => {
+        const item = element('li', `person ${person.status}`, '');
+        const name = element('bdi', '', personName(person));
+        item.append(element('span', 'dot', ''), name, element('span', 'hint', person.status));
+        name.title = String(person.user);
+        return item;
+    }));
+    page.typing.textContent = typingText(session.current.people.typing());
+}
+
+function showRooms() {
+    page.rooms.replaceChildren(...[...session.rooms.values()].map((view) => {
+        const button = element('button', 'quiet', view.name);
+        button.type = 'button';
+        if (view === session.current) {
+            button.setAttribute('aria-current', 'true');
+        }
+        if (view.unreadCount > 0) {
+            const count = element('span', 'badge', String(view.unreadCount));
+            count.append(element('span', 'unseen', ' unread'));
+            button.append(' ', count);
+        }
+        button.addEventListener('click', () => showRoom(view));
+        const item = element('li', '', '');
+        item.append(button);
+        return item;
+    }));
+    const unread = [...session.rooms.values()].reduce((sum, view) => sum + view.unreadCount, 0);
+    document.title = `${unread > 0 ? `(${unread}) ` : ''}${session.current.name} \u2013 chat-api`;
+}
+
+function viewChanged(view) {
+    if (session?.rooms.get(view.name) !== view) {
+        return;
+    }
+    showRooms();
+    if (view === session.current) {
+        showPeople();
+    }
+}
+
+function showRoom(view) {
+    stopEditing();
+    session.current = view;
+    for (const other of session.rooms.values()) {
+        other.element.hidden = other !== view;
+    }
+    page.title.textContent = view.name;
+    remember(STORED_ROOM, view.name);
+    showRoomInUrl(view.name);
+    showProblem('');
+    view.see();
+    viewChanged(view);
+    page.message.focus();
+}
+
+function addRoom(name) {
+    const view = new RoomView({
+        name,
+        template: page.view,
+        changed: viewChanged,
+        isSeen,
+        mark: (marked, event, ids) => {
+            if (session?.client.state === 'open') {
+                ask({ event, room: marked.name, data: { ids } });
+            }
+        },
+        resend: (id) => submitMessage(view, sentMessages.get(id)),
+        edit: (id, text) => startEditing(id, text),
+        remove: (id) => ask({ event: 'message:delete', room: name, data: { id } }).then(tellProblem),
+    });
+    session.rooms.set(name, view);
+    page.views.append(view.element);
+    return view;
+}
+
+function dropRoom(view) {
+    session.rooms.delete(view.name);
+    view.end();
+    if (session.current === view) {
+        showRoom(session.rooms.values().next().value);
+    } else {
+        showRooms();
+    }
+}
+
+function tellProblem({ problem }) {
+    if (problem !== undefined) {
+        showProblem(problem);
+    }
+}
+
+/* --- coming and going --- */
+
+function connect(token) {
+    const client = new ChatClient({
+        url: () => roomUrl(session.rooms.keys().next().value),
+        events: true,
+        token,
+    });
     client.addEventListener('state', ({ detail }) => connectionChanged(detail));
-    client.addEventListener('message', ({ detail }) => log.receive(detail));
+    client.addEventListener('message', ({ detail }) => received(detail));
     client.addEventListener('error', ({ detail }) => errorReceived(detail));
-    client.addEventListener('sent', ({ detail }) => log.setPending(detail.id, 'sending'));
+    client.addEventListener('sent', ({ detail }) => {
+        for (const view of session.rooms.values()) {
+            view.log.setPending(detail.id, 'sending');
+        }
+    });
     return client;
 }
 
-function enterRoom(name, room) {
+function enter(name, room, token) {
     remember(STORED_NAME, name);
-    remember(STORED_ROOM, room);
-    showRoomInUrl(room);
-    session = { client: connect(room), name, room };
-    document.title = `${room} \u2013 chat-api`;
-    page.title.textContent = room;
+    session = {
+        client: connect(token), name, rooms: new Map(), current: null, user: null, hasToken: Boolean(token),
+    };
     page.join.hidden = true;
     page.chat.hidden = false;
     page.leave.hidden = false;
-    page.message.focus();
+    page.peoplePanel.open = matchMedia('(min-width: 55rem)').matches;
+    showRoom(addRoom(room));
     session.client.connect();
 }
 
-function leaveRoom() {
+function leaveAll() {
     session.client.close();
+    for (const view of session.rooms.values()) {
+        view.end();
+    }
     session = null;
     sentMessages.clear();
-    log.clear();
     showProblem('');
     showRoomInUrl(null);
     document.title = 'chat-api';
     page.title.textContent = 'chat-api';
+    page.everyone.checked = false;
+    page.send.textContent = 'Send';
     page.chat.hidden = true;
     page.leave.hidden = true;
     page.join.hidden = false;
     page.room.focus();
 }
 
-function showProblem(text) {
-    page.problem.textContent = text;
+function leaveCurrent() {
+    if (session.rooms.size === 1) {
+        leaveAll();
+        return;
+    }
+    ask({ event: 'room:leave', room: session.current.name });
+    dropRoom(session.current);
+}
+
+/* --- saying something --- */
+
+// The message that is being edited: its id; null: a new one is written.
+let editedId = null;
+let typingToldAt = -Infinity;
+
+function startEditing(id, text) {
+    editedId = id;
+    page.editing.hidden = false;
+    page.message.value = text;
+    page.message.focus();
+}
+
+function stopEditing() {
+    if (editedId !== null) {
+        editedId = null;
+        page.editing.hidden = true;
+        page.message.value = '';
+    }
+}
+
+function tellTyping() {
+    const typing = page.message.value.trim() !== '';
+    const due = typing ? performance.now() - typingToldAt >= TYPING_EVERY_MS : typingToldAt > 0;
+    if (!due || editedId !== null || session.client.state !== 'open') {
+        return;
+    }
+    typingToldAt = typing ? performance.now() : -Infinity;
+    session.client.send({ event: 'user:typing', room: session.current.name, data: { typing } });
 }
 
 // Sends and shows a message; false when it could neither go out nor wait.
-function submitMessage(message) {
+function submitMessage(view, message) {
     try {
         session.client.send(message);
     } catch (error) {
@@ -168,9 +416,19 @@ function submitMessage(message) {
     if (sentMessages.size > SENT_MAX) {
         sentMessages.delete(sentMessages.keys().next().value);
     }
-    const shown = { ...message, room: message.room === null ? null : session.room };
-    log.addPending(shown, session.client.isQueued(message.id) ? 'queued' : 'sending');
+    view.log.addPending(message, session.client.isQueued(message.id) ? 'queued' : 'sending');
     return true;
+}
+
+async function submitEdit(text) {
+    const id = editedId;
+    const data = { id, data: { name: session.name, text } };
+    const { problem } = await ask({ event: 'message:edit', room: session.current.name, data });
+    if (problem !== undefined) {
+        showProblem(problem);
+    } else if (editedId === id) {
+        stopEditing();
+    }
 }
 
 function sendComposed() {
@@ -178,29 +436,54 @@ function sendComposed() {
     if (text === '') {
         return;
     }
-    const message = { id: uuid(), data: { name: session.name, text } };
-    if (page.everyone.checked) {
-        message.room = null;
+    if (editedId !== null) {
+        submitEdit(text);
+        return;
     }
-    if (submitMessage(message)) {
+    const room = page.everyone.checked ? null : session.current.name;
+    const message = { id: uuid(), room, data: { name: session.name, text } };
+    if (submitMessage(session.current, message)) {
         page.message.value = '';
+        typingToldAt = -Infinity; // the message ends it
     }
     page.message.focus();
+}
+
+/* --- the page's own events --- */
+
+function judgeRoom(field) {
+    const room = field.value.trim();
+    field.setCustomValidity(roomProblem(room) ?? '');
+    return room;
 }
 
 page.joinForm.addEventListener('submit', (event) => {
     event.preventDefault();
     const name = page.name.value.trim();
-    const room = page.room.value.trim();
+    const room = judgeRoom(page.room);
     page.name.setCustomValidity(name === '' ? 'Please choose a name.' : '');
-    page.room.setCustomValidity(roomProblem(room) ?? '');
     if (page.joinForm.reportValidity()) {
-        enterRoom(name, room);
+        enter(name, room, page.token.value.trim());
+    }
+});
+
+page.addRoom.addEventListener('submit', (event) => {
+    event.preventDefault();
+    const room = judgeRoom(page.another);
+    if (!page.addRoom.reportValidity()) {
+        return;
+    }
+    page.another.value = '';
+    const known = session.rooms.get(room);
+    const view = known ?? addRoom(room);
+    showRoom(view);
+    if (known === undefined && session.client.state === 'open') {
+        joinOnServer(view);
     }
 });
 
 // A complaint ends as soon as the reader corrects the field; submit judges it anew.
-for (const field of [page.name, page.room]) {
+for (const field of [page.name, page.room, page.another]) {
     field.addEventListener('input', () => field.setCustomValidity(''));
 }
 
@@ -214,14 +497,19 @@ page.message.addEventListener('keydown', (event) => {
     if (event.key === 'Enter' && !event.shiftKey && !event.isComposing) {
         event.preventDefault();
         sendComposed();
+    } else if (event.key === 'Escape') {
+        stopEditing();
     }
 });
+page.message.addEventListener('input', tellTyping);
 
 page.everyone.addEventListener('change', () => {
     page.send.textContent = page.everyone.checked ? 'Send to everyone' : 'Send';
 });
 
-page.leave.addEventListener('click', leaveRoom);
+page.stopEditing.addEventListener('click', stopEditing);
+page.ownStatus.addEventListener('change', tellStatus);
+page.leave.addEventListener('click', leaveCurrent);
 page.retry.addEventListener('click', () => {
     session.client.connect();
     page.message.focus();
@@ -231,13 +519,18 @@ window.addEventListener('online', () => {
         session.client.connect();
     }
 });
+document.addEventListener('visibilitychange', () => {
+    if (session !== null && isSeen(session.current)) {
+        session.current.see();
+    }
+});
 
 // A link with ?room= leads into the room at once where the name is known.
 const linkedRoom = new URL(location.href).searchParams.get('room') ?? '';
 page.name.value = recall(STORED_NAME);
 page.room.value = linkedRoom || recall(STORED_ROOM) || DEFAULT_ROOM;
 if (linkedRoom !== '' && page.name.value !== '' && roomProblem(linkedRoom) === null) {
-    enterRoom(page.name.value, linkedRoom);
+    enter(page.name.value, linkedRoom, '');
 } else {
     (page.name.value === '' ? page.name : page.room).focus();
 }

@@ -21,12 +21,18 @@
  *     error    an error envelope: what it is about is in `detail.data`, which message in
  *              `detail.data.data.id`
  *
+ * With `events: true` it speaks chat.events.v1: the first message of every connection is `hello`,
+ * and request() sends a message and promises the reply. Several rooms on one connection:
+ *
+ *     const { members, presence } = await client.request({ event: 'room:join', room: 'tea' });
+ *
  * It runs in browsers, and wherever else WebSocket, EventTarget and CustomEvent exist.
  */
 
 const BASE_PATH = '/api/chat-api/ws';
 const ROOM_MAX_BYTES = 128;
 const SOCKET_OPEN = 1;
+const EVENTS_PROTOCOL = 'chat.events.v1';
 
 // Names that a path cannot carry: URL parsers resolve the dots, and `stats` is another route.
 const QUERY_ONLY_ROOMS = new Set(['.', '..', 'stats']);
@@ -39,6 +45,7 @@ const DEFAULTS = {
     connectTimeoutMs: 15_000,
     queueMax: 50,
     bufferedMaxBytes: 1 << 20,
+    replyTimeoutMs: 10_000,
 };
 
 /** What stands against `room` as a room's name, as a sentence; null when nothing does. */
@@ -79,12 +86,16 @@ export function uuid() {
     return hex.replace(/^(.{8})(.{4})(.{4})(.{4})/, '$1-$2-$3-$4-');
 }
 
-/** A message that send() could not take; `code` is NOT_CONNECTED or QUEUE_FULL. */
+/**
+ * A message that send() could not take, or a request that failed; `code` is NOT_CONNECTED,
+ * QUEUE_FULL, NO_REPLY, or what the server said (`data` is then what else it said).
+ */
 export class SendError extends Error {
-    constructor(code, message) {
+    constructor(code, message, data) {
         super(message);
         this.name = 'SendError';
         this.code = code;
+        this.data = data;
     }
 }
 
@@ -114,14 +125,15 @@ export class ChatClient extends EventTarget {
     #queue = [];
     #attempt = 0;
     #openedAt = null;
+    #requests = new Map(); // ref -> { resolve, reject, timer }
 
     /**
-     * @param {object} options `room`, or a whole `url`; and any of DEFAULTS above. `random` stands
-     *        in for Math.random.
+     * @param {object} options `room`, or a whole `url` (a function is asked at every try); `events`
+     *        and `token` (a JWT) as above; and any of DEFAULTS. `random` stands in for Math.random.
      */
     constructor({ room, url = roomUrl(room), random = Math.random, ...options } = {}) {
         super();
-        this.#url = url;
+        this.#url = typeof url === 'function' ? url : () => url;
         this.#options = { ...DEFAULTS, random, ...options };
     }
 
@@ -144,6 +156,7 @@ export class ChatClient extends EventTarget {
         this.#queue = [];
         this.#attempt = 0;
         socket?.close(1000);
+        this.#failRequests();
         this.#enter('closed');
     }
 
@@ -152,8 +165,8 @@ export class ChatClient extends EventTarget {
      * bounded queue. `room` left out is the client's own room, null is everyone.
      * @throws {SendError} when it can neither go out nor wait
      */
-    send({ id = uuid(), type, event, room, data = {} } = {}) {
-        const text = JSON.stringify({ id, type, event, room, data });
+    send({ id = uuid(), type, event, room, ref, data = {} } = {}) {
+        const text = JSON.stringify({ id, type, event, room, ref, data });
         if (this.#state === 'closed' || this.#state === 'stopped') {
             throw new SendError('NOT_CONNECTED', 'There is no connection.');
         }
@@ -171,6 +184,26 @@ export class ChatClient extends EventTarget {
         return id;
     }
 
+    /**
+     * Sends a message and promises what the server replies to it; rejects with a SendError when the
+     * server refuses it, when the connection is away, and when no reply comes in time.
+     */
+    request(message) {
+        return new Promise((resolve, reject) => {
+            if (this.#state !== 'open') {
+                reject(new SendError('NOT_CONNECTED', 'There is no connection.'));
+                return;
+            }
+            const ref = uuid();
+            this.send({ ...message, ref });
+            const timer = setTimeout(() => {
+                this.#requests.delete(ref);
+                reject(new SendError('NO_REPLY', 'The server did not answer in time.'));
+            }, this.#options.replyTimeoutMs);
+            this.#requests.set(ref, { resolve, reject, timer });
+        });
+    }
+
     /** True while the message of this id waits for the connection. */
     isQueued(id) {
         return this.#queue.some((item) => item.id === id);
@@ -178,7 +211,7 @@ export class ChatClient extends EventTarget {
 
     #open() {
         clearTimeout(this.#timer);
-        const socket = new WebSocket(this.#url);
+        const socket = new WebSocket(this.#url(), this.#protocols());
         this.#socket = socket;
         this.#openedAt = null;
         this.#timer = setTimeout(() => socket.close(), this.#options.connectTimeoutMs);
@@ -193,6 +226,12 @@ export class ChatClient extends EventTarget {
         socket.addEventListener('open', whileCurrent(() => this.#opened()));
         socket.addEventListener('message', whileCurrent((event) => this.#received(event.data)));
         socket.addEventListener('close', whileCurrent((event) => this.#lost(event)));
+    }
+
+    // The token travels beside the protocol that is asked for; the server never repeats it.
+    #protocols() {
+        const { events, token } = this.#options;
+        return events ? [EVENTS_PROTOCOL, ...(token ? [`bearer.${token}`] : [])] : [];
     }
 
     #opened() {
@@ -211,12 +250,41 @@ export class ChatClient extends EventTarget {
         if (envelope === null) {
             return; // Not an envelope: nothing that this client could hand on.
         }
-        this.#emit(isErrorEnvelope(envelope) ? 'error' : 'message', envelope);
+        const isError = isErrorEnvelope(envelope);
+        if (!this.#answered(envelope, isError)) {
+            this.#emit(isError ? 'error' : 'message', envelope);
+        }
+    }
+
+    // Whether the envelope is the answer to a request.
+    #answered({ event, data }, isError) {
+        const ref = isError ? data?.data?.ref : data?.ref;
+        const request = isError || event === 'reply' ? this.#requests.get(ref) : undefined;
+        if (request === undefined) {
+            return false;
+        }
+        this.#requests.delete(ref);
+        clearTimeout(request.timer);
+        if (isError) {
+            request.reject(new SendError(data.code, data.message, data.data));
+        } else {
+            request.resolve(data);
+        }
+        return true;
+    }
+
+    #failRequests() {
+        for (const { reject, timer } of this.#requests.values()) {
+            clearTimeout(timer);
+            reject(new SendError('NOT_CONNECTED', 'The connection was lost.'));
+        }
+        this.#requests.clear();
     }
 
     #lost({ code, reason }) {
         clearTimeout(this.#timer);
         this.#socket = null;
+        this.#failRequests();
         if (isStopCode(code)) {
             this.#queue = [];
             this.#enter('stopped', { code, reason });

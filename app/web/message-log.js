@@ -72,7 +72,7 @@ function tagsOf({ room, type = 'chat', event }) {
     if (room === undefined || room === null) {
         tags.push('to everyone');
     }
-    if (type !== 'chat' || event) {
+    if (type !== 'chat' || (event && event !== 'message:send')) {
         tags.push(event ? `${type} ${event}` : type);
     }
     return tags;
@@ -101,6 +101,7 @@ function renderMessage(envelope) {
     meta.append(time);
 
     const item = element('li', 'message');
+    item.dataset.id = String(envelope.id ?? '');
     item.append(meta, bodyOf(envelope.data));
     return item;
 }
@@ -111,6 +112,9 @@ export class MessageLog {
     #empty;
     #newest;
     #resend;
+    #edit;
+    #remove;
+    #senders = new Map(); // id of a message shown -> who sent it
     #pending = new Map(); // id of an own message -> its item, oldest first
     #following = true; // the view stays at the end as messages come
     #lastTop = 0;
@@ -119,14 +123,17 @@ export class MessageLog {
     /**
      * @param {object} parts the elements `list`, `scroller`, `empty` and `newest` (the button that
      *        leads to the end), and `resend(id)`, called when the reader asks for another try; it
-     *        adds the message anew and returns true, or returns false
+     *        adds the message anew and returns true, or returns false; `edit(id, text)` and
+     *        `remove(id)`, called when the reader wants to change an own message
      */
-    constructor({ list, scroller, empty, newest, resend }) {
+    constructor({ list, scroller, empty, newest, resend, edit, remove }) {
         this.#list = list;
         this.#scroller = scroller;
         this.#empty = empty;
         this.#newest = newest;
         this.#resend = resend;
+        this.#edit = edit;
+        this.#remove = remove;
         scroller.addEventListener('scroll', () => this.#scrolled(), { passive: true });
         newest.addEventListener('click', () => this.#goToEnd());
         new ResizeObserver(() => this.#keepAtEnd()).observe(scroller);
@@ -136,15 +143,43 @@ export class MessageLog {
     /** Shows a message that the server sent; one of our own that was pending is delivered by it. */
     receive(envelope) {
         const own = this.#pending.get(envelope.id);
+        this.#senders.set(envelope.id, envelope.from);
         if (own === undefined) {
             this.#insert(renderMessage(envelope));
             this.#follow();
             return;
         }
         this.#settle(envelope.id, own);
+        own.append(this.#tools(envelope));
         own.dataset.state = 'delivered';
         setTime(own.querySelector('time'), envelope.timestamp);
         own.querySelector('.sender').title = String(envelope.from ?? '');
+    }
+
+    /** Applies message:edit and message:delete; only the sender of a message changes it. */
+    change({ event, from, data }) {
+        const item = this.#senders.get(data?.id) === from ? this.#itemOf(data.id) : null;
+        if (item === null) {
+            return;
+        }
+        if (event === 'message:edit') {
+            item.querySelector('.text').replaceWith(bodyOf(data.data));
+            item.dataset.edited = '';
+        } else {
+            item.querySelector('.text').replaceWith(element('p', 'text gone', 'This message was deleted.'));
+            item.querySelector('.tools')?.remove();
+            delete item.dataset.edited;
+        }
+    }
+
+    /** Takes message:status: others got these own messages, or read them. */
+    mark({ ids, status }) {
+        for (const id of ids ?? []) {
+            const item = this.#itemOf(id);
+            if (item !== null && item.dataset.receipt !== 'read') {
+                item.dataset.receipt = status;
+            }
+        }
     }
 
     /** Shows an own message that is on its way: `state` is sending or queued. */
@@ -197,9 +232,30 @@ export class MessageLog {
 
     clear() {
         this.#pending.clear();
+        this.#senders.clear();
         this.#list.replaceChildren();
         this.#changed();
         this.#goToEnd();
+    }
+
+    #itemOf(id) {
+        return this.#list.querySelector(`[data-id="${CSS.escape(id)}"]`);
+    }
+
+    // What the reader can do with an own message that has text.
+    #tools({ id, data }) {
+        const tools = element('p', 'tools');
+        const add = (label, act) => {
+            const button = element('button', 'quiet', label);
+            button.type = 'button';
+            button.addEventListener('click', act);
+            tools.append(button, ' ');
+        };
+        if (typeof data?.text === 'string') {
+            add('Edit', () => this.#edit(id, this.#itemOf(id).querySelector('.text').textContent));
+        }
+        add('Delete', () => this.#remove(id));
+        return tools;
     }
 
     #resendButton(id, item) {
@@ -242,6 +298,7 @@ export class MessageLog {
 
     #dropOldest() {
         const oldest = this.#list.firstElementChild;
+        this.#senders.delete(oldest.dataset.id);
         oldest.remove();
         if (this.#firstPending() === oldest) {
             const [id] = this.#pending.keys();
