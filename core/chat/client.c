@@ -48,7 +48,7 @@ struct client *client_try_create(struct shard *shard, const struct hub_admission
                         .room.index = MEMBERSHIP_OUT,
                         .events = admission->events,
                         .user = admission->user != NULL ? user_retain(admission->user) : NULL};
-    heap_node_init(&client->expiry);
+    agenda_entry_init(&client->expiry);
     ws_session_init(&client->session, admission->deflate);
     client->deflate_out = client_takes_deflate(admission->deflate);
     outq_init(&client->outq);
@@ -81,8 +81,8 @@ static enum err arm_expiry(struct client *client)
     struct shard *shard = client->shard;
     if (client->user == NULL || client->close_sent)
         return ERR_OK;
-    return heap_set(&shard->expiries, &client->expiry,
-                    loop_now_ms(shard->loop) + user_time_left_ms(client->user, clock_wall_ms()));
+    return agenda_set(&shard->expiries, &client->expiry,
+                      loop_now_ms(shard->loop) + user_time_left_ms(client->user, clock_wall_ms()));
 }
 
 static void run_attach(struct loop_task *task, struct loop *loop)
@@ -231,7 +231,7 @@ enum err client_set_user(struct client *client, struct user *user)
 
 void client_expire(struct client *client)
 {
-    heap_remove(&client->shard->expiries, &client->expiry);
+    agenda_remove(&client->shard->expiries, &client->expiry);
     if (client->close_reason == NULL)
         counter_add(&client->shard->counters.auth_ended_total, 1);
     client_end(client, WS_CLOSE_AUTH_ENDED, "authentication ended");
@@ -324,7 +324,7 @@ static void begin_closing(struct client *client)
     client->close_sent = true;
     client_schedule_flush(client);
     list_remove(&client->midway);
-    heap_remove(&shard->expiries, &client->expiry);
+    agenda_remove(&shard->expiries, &client->expiry);
     if (client->state != CLIENT_OPEN)
         return;
     client->state = CLIENT_CLOSING;
@@ -341,7 +341,7 @@ static void free_client(struct client *client)
                                  &client->paced};
     for (size_t i = 0; i < sizeof links / sizeof *links; i++)
         list_remove(links[i]);
-    heap_remove(&shard->expiries, &client->expiry);
+    agenda_remove(&shard->expiries, &client->expiry);
     counter_add(&shard->counters.messages_dropped_total, client->outq.messages);
     /* What the peer did not take in time must not stay in the kernel. */
     bool unsent = client->close_sent && !outq_is_empty(&client->outq);

@@ -20,8 +20,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "core/base/agenda.h"
 #include "core/base/err.h"
-#include "core/base/heap.h"
 #include "core/base/list.h"
 #include "core/base/slice.h"
 #include "core/base/uuid.h"
@@ -64,14 +64,14 @@ struct client {
     struct conn conn; /* first: the loop's source is the client */
     struct ws_session session;
     struct shard *shard;
-    struct loop_task task;   /* joining, later the close that was asked for */
-    struct list_link timer;  /* in the shard's quiet, pinged or ending */
-    struct list_link midway; /* in the shard's midway */
-    struct list_link flush;  /* in the shard's flush */
-    struct list_link leave;  /* in the shard's leave */
-    struct list_link paced;  /* in the shard's paced, while it is not read from for its pace */
-    struct heap_node expiry; /* in the shard's expiries, while it has a user */
-    struct user *user;       /* counted; NULL: authentication is off */
+    struct loop_task task;      /* joining, later the close that was asked for */
+    struct list_link timer;     /* in the shard's quiet, pinged or ending */
+    struct list_link midway;    /* in the shard's midway */
+    struct list_link flush;     /* in the shard's flush */
+    struct list_link leave;     /* in the shard's leave */
+    struct list_link paced;     /* in the shard's paced, while it is not read from for its pace */
+    struct agenda_entry expiry; /* in the shard's expiries, while it has a user */
+    struct user *user;          /* counted; NULL: authentication is off */
     struct membership global, room; /* everybody's; the one of the path, once left none */
     struct seat *seats;             /* of further rooms, the hidden ones included */
     struct room *home;              /* counted: where a message without a room goes; NULL: none */

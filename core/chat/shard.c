@@ -46,7 +46,7 @@ enum err shard_create(struct hub *hub, unsigned index, struct shard **out)
                             &shard->pinged, &shard->paced, &shard->midway, &shard->ending};
     for (size_t i = 0; i < sizeof lists / sizeof *lists; i++)
         list_init(lists[i]);
-    heap_init(&shard->expiries);
+    agenda_init(&shard->expiries);
     shard->pool = ws_pool_create(&hub_opts(hub)->limits, &client_ws_handlers);
     return loop_create(&(struct loop_opts){.name = name,
                                            .arg = shard,
@@ -65,7 +65,7 @@ void shard_destroy(struct shard *shard)
     ws_pool_destroy(shard->pool);
     compressor_fini(&shard->compressor);
     buf_fini(&shard->scratch);
-    heap_fini(&shard->expiries);
+    agenda_fini(&shard->expiries);
     mem_free(shard);
 }
 
@@ -295,8 +295,8 @@ static void check_paced(struct shard *shard, struct deadline *deadline)
 
 static void check_expiries(struct shard *shard, struct deadline *deadline)
 {
-    struct heap_node *first;
-    while ((first = heap_first(&shard->expiries)) != NULL && is_due(deadline, first->at))
+    struct agenda_entry *first;
+    while ((first = agenda_first(&shard->expiries)) != NULL && is_due(deadline, first->at))
         client_expire(LIST_ENTRY(first, struct client, expiry));
 }
 

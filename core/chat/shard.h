@@ -13,8 +13,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "core/base/agenda.h"
 #include "core/base/err.h"
-#include "core/base/heap.h"
 #include "core/base/list.h"
 #include "core/chat/counters.h"
 #include "core/chat/message.h"
@@ -42,15 +42,15 @@ struct shard {
     struct counters counters;
     uint32_t turn; /* counts turns with several dirty parts, to find who is in more than one */
 
-    struct list dirty;    /* parts with a batch under way */
-    struct list flush;    /* clients with something to write from their queue */
-    struct list leave;    /* clients that end at the end of the turn */
-    struct list quiet;    /* clients by when they were last heard */
-    struct list pinged;   /* the same, those that were sent a ping since */
-    struct list paced;    /* clients that are not read from for a moment */
-    struct list midway;   /* clients by when their unfinished message began */
-    struct list ending;   /* clients by when their close began */
-    struct heap expiries; /* clients by when their token is over */
+    struct list dirty;      /* parts with a batch under way */
+    struct list flush;      /* clients with something to write from their queue */
+    struct list leave;      /* clients that end at the end of the turn */
+    struct list quiet;      /* clients by when they were last heard */
+    struct list pinged;     /* the same, those that were sent a ping since */
+    struct list paced;      /* clients that are not read from for a moment */
+    struct list midway;     /* clients by when their unfinished message began */
+    struct list ending;     /* clients by when their close began */
+    struct agenda expiries; /* clients by when their token is over */
 
     unsigned char read_buffer[SHARD_READ_BYTES];
 };

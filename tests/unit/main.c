@@ -18,6 +18,7 @@
 #include <unistd.h>
 
 #define SUITES(SUITE)                                                                              \
+    SUITE("core/base/agenda", agenda_tests)                                                        \
     SUITE("core/base/blob", blob_tests)                                                            \
     SUITE("core/base/buf", buf_tests)                                                              \
     SUITE("core/base/clock", clock_tests)                                                          \
@@ -25,7 +26,6 @@
     SUITE("core/base/duration", duration_tests)                                                    \
     SUITE("core/base/err", err_tests)                                                              \
     SUITE("core/base/fault", fault_tests)                                                          \
-    SUITE("core/base/heap", heap_tests)                                                            \
     SUITE("core/base/json", json_tests)                                                            \
     SUITE("core/base/list", list_tests)                                                            \
     SUITE("core/base/lock", lock_tests)                                                            \

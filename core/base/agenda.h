@@ -1,0 +1,48 @@
+#pragma once
+
+/*
+ * A binary heap of moments: the earliest is found at once, any one is moved or taken out in
+ * logarithmic time. For deadlines that differ from one to the next; where all have the same length,
+ * a list does.
+ *
+ * Threads: the owner of the heap.
+ * Owns: its array, not the entries.
+ */
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "core/base/err.h"
+
+#define AGENDA_OUT SIZE_MAX
+
+struct agenda_entry {
+    uint64_t at;
+    size_t index; /* in the heap's array; AGENDA_OUT: in none */
+};
+
+struct agenda {
+    struct agenda_entry **entries;
+    size_t count, cap;
+};
+
+void agenda_init(struct agenda *agenda);
+void agenda_fini(struct agenda *agenda);
+
+static inline void agenda_entry_init(struct agenda_entry *entry)
+{
+    *entry = (struct agenda_entry){.index = AGENDA_OUT};
+}
+
+/* Puts the entry in, or moves it when it is in. ERR_NOMEM only for one that was out, and stays so.
+ */
+MUST_USE enum err agenda_set(struct agenda *agenda, struct agenda_entry *entry, uint64_t at);
+
+/* Takes the entry out; nothing when it is out. */
+void agenda_remove(struct agenda *agenda, struct agenda_entry *entry);
+
+/* The earliest, NULL when there is none. */
+static inline struct agenda_entry *agenda_first(const struct agenda *agenda)
+{
+    return agenda->count != 0 ? agenda->entries[0] : NULL;
+}
