@@ -92,7 +92,7 @@
     SUITE("handlers/rights", rights_tests)                                                         \
     SUITE("handlers/token", token_tests)                                                           \
     SUITE("app/config", config_tests)                                                              \
-    SUITE("app/heap", app_heap_tests)                                                              \
+    SUITE("app/heap", heap_tests)                                                                  \
     SUITE("bench/ledger", ledger_tests)                                                            \
     SUITE("bench/meter", meter_tests)                                                              \
     SUITE("bench/stamp", stamp_tests)

@@ -63,7 +63,7 @@ static void a_process_begins_with_what_it_keeps(void)
     CU_ASSERT_FALSE(heap_watch_judge(&watch, watch.floor_bytes));
 }
 
-CU_TestInfo app_heap_tests[] = {
+CU_TestInfo heap_tests[] = {
     {"looks_are_an_interval_apart", looks_are_an_interval_apart},
     {"work_since_the_last_look_is_not_quiet", work_since_the_last_look_is_not_quiet},
     {"trims_from_the_slack_on", trims_from_the_slack_on},
