@@ -1,5 +1,7 @@
 #include "handlers/events.h"
 
+#include <assert.h>
+
 #include "core/chat/client.h"
 #include "core/chat/hub.h"
 #include "core/chat/shard.h"
@@ -128,6 +130,7 @@ static const struct event *choose(struct envelope *envelope, struct fault *fault
             return NULL;
     } else if (event_of_type[envelope->type] != NULL) {
         event = events_find(slice_str(event_of_type[envelope->type]));
+        assert(event != NULL);
     }
     fault->message = "type is not the one of this event";
     fault->field = "type";

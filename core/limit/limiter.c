@@ -59,6 +59,16 @@ static struct entry *oldest_locked(const struct limiter_shard *shard) REQUIRES(s
     return link != NULL ? LIST_ENTRY(link, struct entry, link) : NULL;
 }
 
+/* False when there is none. */
+static bool forget_oldest_locked(struct limiter_shard *shard) REQUIRES(shard->lock)
+{
+    struct entry *entry = oldest_locked(shard);
+    if (entry == NULL)
+        return false;
+    forget_locked(shard, entry);
+    return true;
+}
+
 void limiter_destroy(struct limiter *limiter)
 {
     if (limiter == NULL)
@@ -66,8 +76,8 @@ void limiter_destroy(struct limiter *limiter)
     for (size_t i = 0; i < LIMITER_SHARDS; i++) {
         struct limiter_shard *shard = &limiter->shards[i];
         lock_acquire(&shard->lock);
-        for (struct entry *entry; (entry = oldest_locked(shard)) != NULL;)
-            forget_locked(shard, entry);
+        while (forget_oldest_locked(shard))
+            continue;
         map_fini(&shard->entries);
         lock_release(&shard->lock);
         lock_fini(&shard->lock);
@@ -93,7 +103,7 @@ static struct entry *add_locked(struct limiter *limiter, struct limiter_shard *s
                                 struct slice key) REQUIRES(shard->lock)
 {
     if (shard->entries.count >= limiter->max_per_shard)
-        forget_locked(shard, oldest_locked(shard));
+        forget_oldest_locked(shard);
     struct entry *entry = mem_try_alloc(sizeof *entry + key.len);
     if (entry == NULL)
         return NULL;

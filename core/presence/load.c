@@ -584,9 +584,9 @@ static void answer_late(struct presence *presence, uint64_t now_ms)
 void load_turn(struct presence *presence, uint64_t now_ms)
 {
     answer_late(presence, now_ms);
-    while (presence->asides < ASIDES_MAX && !list_is_empty(&presence->queries))
-        load_query(presence,
-                   LIST_ENTRY(list_pop_front(&presence->queries), struct presence_query, link));
+    for (struct list_link *link;
+         presence->asides < ASIDES_MAX && (link = list_pop_front(&presence->queries)) != NULL;)
+        load_query(presence, LIST_ENTRY(link, struct presence_query, link));
     if (!presence->store_is_up || now_ms < presence->poll_ms)
         return;
     presence->poll_ms = now_ms + PRESENCE_POLL_MS;

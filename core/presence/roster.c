@@ -606,8 +606,8 @@ static bool is_silent(const struct roster *roster, const struct presence_client 
 void roster_scan(struct roster *roster, struct roster_time time)
 {
     size_t count = roster->count < ROSTER_SCAN_MAX ? roster->count : ROSTER_SCAN_MAX;
-    for (size_t i = 0; i < count; i++) {
-        struct list_link *link = list_first(&roster->clients);
+    struct list_link *link = NULL;
+    for (size_t i = 0; i < count && (link = list_first(&roster->clients)) != NULL; i++) {
         struct presence_client *client = LIST_ENTRY(link, struct presence_client, link);
         list_move_back(&roster->clients, link);
         if (client->idle || !is_silent(roster, client, time))
