@@ -2,6 +2,7 @@
 
 import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
+import fs from 'node:fs';
 import { after, before, describe, it } from 'node:test';
 
 import { API_KEY, accepted, call, post } from '../support/api.js';
@@ -28,6 +29,14 @@ async function list(pod, query = '') {
     assert.deepEqual(Object.keys(page), ['rooms', 'cursor', 'pods', 'complete']);
     for (const room of page.rooms) assert.deepEqual(Object.keys(room), ['room', 'members']);
     return page;
+}
+
+/** A signal that stops a process reaches its threads one by one. */
+function isStopped(pid) {
+    return fs
+        .readdirSync(`/proc/${pid}/task`)
+        .map((thread) => fs.readFileSync(`/proc/${pid}/task/${thread}/stat`, 'utf8'))
+        .every((stat) => /\) T /.test(stat));
 }
 
 const counts = ({ rooms }) => rooms.map(({ room, members }) => [room, members]);
@@ -333,6 +342,7 @@ describe('two pods', () => {
         await clientFor(t, pods[0], { room });
         process.kill(pods[1].pid, 'SIGSTOP');
         try {
+            await eventually('every thread to stand still', () => isStopped(pods[1].pid));
             const page = await list(pods[0], `?prefix=${room}`);
             assert.deepEqual(counts(page), [[room, 1]]);
             assert.deepEqual([page.pods, page.complete], [1, false]);

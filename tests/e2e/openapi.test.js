@@ -151,10 +151,15 @@ describe('openapi.json', () => {
         });
         after(() => pod?.stop());
 
+        // An empty alternative says that it works without, as well.
+        const needsKey = ({ security = [] }) =>
+            security.some((one) => 'apiKey' in one) &&
+            security.every((one) => Object.keys(one).length > 0);
+
         /** A request with the key, where the operation asks for it. */
         function ask(operation, route, options = {}) {
             const headers = { ...options.headers };
-            if (operation.security) headers.Authorization = `Bearer ${API_KEY}`;
+            if (needsKey(operation)) headers.Authorization = `Bearer ${API_KEY}`;
             const path = route
                 .replace('{room}', 'lobby')
                 .replace('{user}', 'ada')
@@ -256,7 +261,7 @@ describe('openapi.json', () => {
 
         it('answers errors of the HTTP API as documented', async () => {
             for (const { route, method, operation } of operations) {
-                if (!operation.security || '101' in operation.responses) continue;
+                if (!needsKey(operation)) continue;
                 const options = { method: method.toUpperCase() };
                 const stranger = await ask({}, route, options);
                 assert.equal(stranger.status, 401, route);
