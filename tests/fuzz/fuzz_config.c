@@ -38,10 +38,15 @@ enum form { NUMBER, DURATION, FEW, MANY, BOOL, POD_ID, VISIBLE, LIMIT, LEVEL, FO
 static bool fits(enum form form, const char *text)
 {
     static const char *const patterns[FORMS] = {
-        [NUMBER] = "^[0-9]+$",     [DURATION] = "^[0-9]+(ms|s|m)$",
-        [FEW] = "^0*[1-9][0-9]?$", [MANY] = "^0*[1-9][0-9]{2,}$",
-        [BOOL] = "^(true|false)$", [POD_ID] = "^[A-Za-z0-9._:-]{1,128}$",
-        [VISIBLE] = "^[!-~]+$",    [LEVEL] = "^(debug|info|warn|error)$",
+        [NUMBER] = "^[0-9]+$",
+        [DURATION] = "^[0-9]+(ms|s|m)$",
+        [FEW] = "^0*[1-9][0-9]?$",
+        [MANY] = "^0*[1-9][0-9]{2,}$",
+        [BOOL] = "^(true|false)$",
+        [POD_ID] = "^[A-Za-z0-9._:-]{1,128}$",
+        [VISIBLE] = "^[!-~]+$",
+        [LIMIT] = "^(off|[0-9]+/[0-9]+(ms|s|m))$",
+        [LEVEL] = "^(debug|info|warn|error)$",
     };
     static regex_t compiled[FORMS];
     static bool is_compiled[FORMS];
