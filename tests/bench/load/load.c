@@ -303,6 +303,7 @@ static void drain(struct load *load)
             last = now_ns();
         had = *deliveries;
     }
+    load->result.drained = take_moment(load);
     if (load->options.slow != 0) {
         pause_slow(load, false);
         settle(load);
@@ -319,7 +320,7 @@ static void run_storm(struct load *load)
     load->result.connected = load->result.from = load->result.at_start;
     while (now_ns() < end)
         connect_some(load);
-    load->result.to = take_moment(load);
+    load->result.to = load->result.drained = take_moment(load);
 }
 
 /* The clients go on answering pings meanwhile. */
@@ -342,7 +343,8 @@ static void measure(struct load *load)
     }
     connect_all(load);
     settle(load);
-    load->result.connected = load->result.from = load->result.to = take_moment(load);
+    load->result.connected = take_moment(load);
+    load->result.from = load->result.to = load->result.drained = load->result.connected;
     wait_at_gate(load);
     if (load->options.senders == 0)
         return;

@@ -147,7 +147,7 @@ static void take_number(struct options *options, const char *name, const char *t
         {"helper-pid", (unsigned *)&options->helper_pid, NULL, 1, PID_MAX},
         {"rooms", &options->rooms, NULL, 1, CLIENTS_MAX},
         {"first-room", &options->first_room, NULL, 0, 900000},
-        {"members", &options->members, NULL, 0, CLIENTS_MAX},
+        {"members", &options->members, NULL, 1, CLIENTS_MAX},
         {"senders", &options->senders, NULL, 0, SENDERS_MAX},
         {"slow", &options->slow, NULL, 0, CLIENTS_MAX},
         {"churn", &options->churn, NULL, 0, CLIENTS_MAX},

@@ -13,7 +13,7 @@ enum { OPTIONS_SERVERS_MAX = 8 };
 struct options {
     const char *name;                                  /* of the scenario, for the report */
     struct sockaddr_in addresses[OPTIONS_SERVERS_MAX]; /* 127.0.0.0/8 only */
-    unsigned addresses_count;                          /* client i connects to i modulo this */
+    unsigned addresses_count;                          /* clients take them in turn */
     int pids[OPTIONS_SERVERS_MAX];                     /* of the servers, to measure them */
     unsigned pids_count;
     int helper_pid; /* a process that the servers use (Redis); 0: none */

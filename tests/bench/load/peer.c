@@ -64,9 +64,9 @@ bool peer_connect(struct peers *peers, struct peer *peer)
     struct sockaddr_in source = {.sin_family = AF_INET,
                                  .sin_addr.s_addr = htonl(0x7f000002U + peer->number % SOURCES)};
     const struct options *options = peers->options;
-    /* A room's senders are spread over the servers, too. */
-    const struct sockaddr_in *to =
-        &options->addresses[(peer->number + peer->room) % options->addresses_count];
+    /* A room's members are spread over the servers, and so are the first members of all rooms. */
+    uint32_t turn = peer->number % options->members + peer->room;
+    const struct sockaddr_in *to = &options->addresses[turn % options->addresses_count];
     int one = 1, small = SLOW_RECEIVE_BUFFER;
     peer->fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     if (peer->fd == -1)

@@ -17,7 +17,9 @@ struct moment {
 };
 
 struct result {
-    struct moment at_start, connected, from, to; /* measured: between the last two */
+    struct moment at_start, connected;
+    struct moment from, to; /* measured: between these */
+    struct moment drained;  /* what was under way then has come, too */
     uint64_t sent;
     uint64_t opened, refused; /* connects */
     uint64_t closed;          /* members that the servers put out */
