@@ -109,7 +109,7 @@ const MEMBERS = [100, 1000, 10000];
 const ROOMS = [1, 10, 100, 1000, 5000, 10000];
 
 function grow(family, x, title, options, more = {}) {
-    return scenario(`${family}-${x}`, CLOSED, title, options, { family, x, ...more });
+    return scenario(`grow-${family}-${x}`, CLOSED, title, options, { family, x, ...more });
 }
 
 // What becomes of cost and memory when one thing grows and the rest stays.
