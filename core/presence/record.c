@@ -113,8 +113,9 @@ static yajl_val member(yajl_val object, const char *name)
 
 static yajl_val element(yajl_val array, size_t i)
 {
-    return YAJL_IS_ARRAY(array) && i < YAJL_GET_ARRAY(array)->len ? YAJL_GET_ARRAY(array)->values[i]
-                                                                  : NULL;
+    if (array == NULL || array->type != yajl_t_array || i >= array->u.array.len)
+        return NULL;
+    return array->u.array.values[i];
 }
 
 static struct slice text_of(yajl_val value)
@@ -171,7 +172,7 @@ bool record_read(struct slice json, void (*take)(void *arg, const struct record 
 static bool is_true(yajl_val object, const char *name)
 {
     yajl_val value = member(object, name);
-    return value != NULL && YAJL_IS_TRUE(value);
+    return value != NULL && value->type == yajl_t_true;
 }
 
 static bool read_note(yajl_val object, struct note *note)
@@ -191,8 +192,8 @@ static bool is_user(struct slice user)
 
 static bool read_set(yajl_val set, struct slice lease, const struct signal_handlers *handlers)
 {
-    for (size_t i = 0; i < YAJL_GET_ARRAY(set)->len; i++) {
-        yajl_val pair = element(set, i);
+    yajl_val pair;
+    for (size_t i = 0; (pair = element(set, i)) != NULL; i++) {
         struct slice user = text_of(element(pair, 0));
         struct record record;
         if (!is_user(user) || !take_record(element(pair, 1), &record))
@@ -206,9 +207,10 @@ static bool read_typing(yajl_val pair, const struct signal_handlers *handlers)
 {
     struct slice user = text_of(element(pair, 0));
     yajl_val typing = element(pair, 1);
-    if (!is_user(user) || typing == NULL || !(YAJL_IS_TRUE(typing) || YAJL_IS_FALSE(typing)))
+    if (!is_user(user) || typing == NULL ||
+        (typing->type != yajl_t_true && typing->type != yajl_t_false))
         return false;
-    handlers->on_typing(handlers->arg, user, YAJL_IS_TRUE(typing));
+    handlers->on_typing(handlers->arg, user, typing->type == yajl_t_true);
     return true;
 }
 

@@ -61,7 +61,7 @@ static struct words *make_words(const struct record *record)
     words->named = record->name.ptr != NULL;
     words->name_len = (unsigned)record->name.len;
     words->text_len = (unsigned)record->text.len;
-    if (record->name.len != 0)
+    if (words->named)
         memcpy(words->bytes, record->name.ptr, record->name.len);
     if (record->text.len != 0)
         memcpy(words->bytes + record->name.len, record->text.ptr, record->text.len);

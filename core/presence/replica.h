@@ -76,13 +76,13 @@ void replica_init(struct replica *replica, struct replicas *replicas, struct sli
 void replica_fini(struct replica *replica);
 
 /* A pod's word. An older one than what is known changes nothing. */
-void replica_apply(struct replica *replica, struct lease *lease, struct slice user,
+void replica_apply(struct replica *replica, struct lease *lease, struct slice id,
                    const struct record *record, uint64_t now_ms);
 
 /* Redis' words are loaded anew; telling goes on meanwhile. */
 void replica_begin_load(struct replica *replica);
 /* One of them. */
-void replica_take_loaded(struct replica *replica, struct lease *lease, struct slice user,
+void replica_take_loaded(struct replica *replica, struct lease *lease, struct slice id,
                          const struct record *record, uint64_t now_ms);
 /* All are here. `sweep`: of what was there before, that of other pods than `self` is gone which
  * neither came with the load nor was heard since it began. */

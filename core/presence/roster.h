@@ -143,7 +143,7 @@ void roster_expire(struct roster *roster, struct roster_time time);
 uint64_t roster_next_ms(const struct roster *roster);
 
 /* Another pod's word about a user. */
-void roster_take_note(struct roster *roster, struct slice user, struct lease *lease,
+void roster_take_note(struct roster *roster, struct slice id, struct lease *lease,
                       const struct note *note, struct roster_time time);
 /* A pod is gone. */
 void roster_drop_lease(struct roster *roster, const struct lease *lease, struct roster_time time);

@@ -3,12 +3,14 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
 
+import { API_KEY } from '../support/api.js';
 import { assertEnvelope, assertErrorResponse, clientFor, freshRoom } from '../support/chat.js';
 import { SLOW, eventually, sleep, stretched } from '../support/deadline.js';
 import { askOk, askRefused, eventsClientFor, nextEvent } from '../support/events.js';
 import { request } from '../support/http.js';
 import { redisFor } from '../support/redis.js';
 import { serviceFor } from '../support/service.js';
+import { SECRET, bearer, token } from '../support/tokens.js';
 
 const GRACE_MS = 400 * SLOW;
 const GRACE = { PRESENCE_GRACE: `${GRACE_MS}ms` };
@@ -436,5 +438,95 @@ describe('pods', () => {
         }
         assert.equal((await allTold(a, 'presence:leave', user(b))).length, 0);
         assert.equal((await allTold(b, 'presence:leave', user(a))).length, 0);
+    });
+});
+
+describe('a signed-in user', () => {
+    const ENV = { AUTH_ENABLED: 'true', AUTH_JWT_SECRET: SECRET, RATE_LIMIT_ENABLED: 'false' };
+    const as = (sub, claims = {}) => ({ headers: bearer(token({ sub, ...claims })) });
+
+    it('is one, whatever its clients and pods', async (t) => {
+        const { pods } = await podsFor(t, 2, ENV);
+        const room = freshRoom();
+        const watcher = await eventsClientFor(t, pods[0], { room, ...as('wendy') });
+        const one = await eventsClientFor(t, pods[1], { room, ...as('ann', { name: 'Ann A.' }) });
+        const join = await told(watcher, 'presence:join', 'ann');
+        assert.equal(join.data.name, 'Ann A.');
+        const two = await eventsClientFor(t, pods[0], as('ann', { name: 'Ann A.' }));
+        await askOk(two, { event: 'room:join', room });
+        await eventually('two clients', async () => {
+            const found = (await listed(watcher, room)).find((who) => who.user === 'ann');
+            return found.clients === 2;
+        });
+        one.hangUp();
+        await sleep(GRACE_MS * 1.5);
+        assert.equal((await allTold(watcher, 'presence:join', 'ann')).length, 0);
+        assert.equal((await allTold(watcher, 'presence:leave', 'ann')).length, 0);
+        two.hangUp();
+        await told(watcher, 'presence:leave', 'ann');
+    });
+
+    it('has one status on all pods, which outlives a page that is loaded anew', async (t) => {
+        const { pods } = await podsFor(t, 2, ENV);
+        const [one, two] = [freshRoom(), freshRoom()];
+        const inOne = await eventsClientFor(t, pods[0], { room: one, ...as('wendy') });
+        const inTwo = await eventsClientFor(t, pods[0], { room: two, ...as('will') });
+        const here = await eventsClientFor(t, pods[0], { room: one, ...as('ann') });
+        const plain = await clientFor(t, pods[1], { room: two, ...as('ann') });
+        await told(inOne, 'presence:join', 'ann');
+        await told(inTwo, 'presence:join', 'ann');
+        await askOk(here, { event: 'presence:update', data: { status: 'busy', text: 'x' } });
+        assert.equal((await told(inOne, 'presence:update', 'ann')).data.status, 'busy');
+        const far = await told(inTwo, 'presence:update', 'ann');
+        assert.deepEqual([far.data.status, far.data.text], ['busy', 'x']);
+        plain.hangUp();
+        here.hangUp();
+        await eventsClientFor(t, pods[0], { room: one, ...as('ann') });
+        const late = await clientFor(t, pods[1], { room: two, ...as('ann') });
+        await sleep(GRACE_MS * 1.5);
+        for (const [client, room] of [
+            [inOne, one],
+            [inTwo, two],
+        ]) {
+            const found = (await listed(client, room)).find((who) => who.user === 'ann');
+            assert.equal(found.status, 'busy');
+            assert.equal((await allTold(client, 'presence:leave', 'ann')).length, 0);
+        }
+        late.hangUp();
+    });
+
+    it('is away when it is silent everywhere', async (t) => {
+        const { pods } = await podsFor(t, 2, { ...ENV, PRESENCE_AWAY: '700ms' });
+        const room = freshRoom();
+        const watcher = await eventsClientFor(t, pods[0], { room, ...as('wendy') });
+        const silent = await eventsClientFor(t, pods[0], { room, ...as('ann') });
+        const active = await eventsClientFor(t, pods[1], as('ann'));
+        await told(watcher, 'presence:join', 'ann');
+        const beats = [watcher, active].map((client) =>
+            setInterval(() => client.sendJson({ event: 'ping' }), 100),
+        );
+        t.after(() => beats.forEach(clearInterval));
+        await sleep(stretched(1500));
+        assert.equal((await allTold(watcher, 'presence:update', 'ann')).length, 0);
+        clearInterval(beats[1]);
+        assert.equal((await told(watcher, 'presence:update', 'ann')).data.status, 'away');
+        await askOk(active, { event: 'ping' });
+        assert.equal((await told(watcher, 'presence:update', 'ann')).data.status, 'online');
+        silent.hangUp();
+    });
+
+    it('may see over HTTP who is where it may go', async (t) => {
+        const pod = await serviceFor(t, { env: { ...ENV, API_KEY } });
+        const get = (room, headers) =>
+            request(pod, `/api/chat-api/rooms/${room}/presence`, { headers });
+        const rooms = [{ match: 'team:*', can: ['join'] }];
+        const { headers } = as('ann', { rooms });
+        assert.equal((await get('team:a', headers)).status, 200);
+        assertErrorResponse(await get('other', headers), 403, 'CHANNEL_ERROR');
+        assertErrorResponse(await get('team:a'), 401, 'AUTH_FAILED');
+        assertErrorResponse(await get('team:a', { Authorization: 'Bearer x' }), 401, 'AUTH_FAILED');
+        assert.equal((await get('other', { Authorization: `Bearer ${API_KEY}` })).status, 200);
+        const scoped = as('ann', { rooms, scope: 'publish' }).headers;
+        assert.equal((await get('other', scoped)).status, 200);
     });
 });
