@@ -108,3 +108,14 @@ void uuid_read(struct slice text, unsigned char out[UUID_BYTES])
         at += 2;
     }
 }
+
+void uuid_write(const unsigned char bytes[UUID_BYTES], char *out)
+{
+    static const char digits[] = "0123456789abcdef";
+    for (int i = 0; i < UUID_BYTES; i++) {
+        if (i == 4 || i == 6 || i == 8 || i == 10)
+            *out++ = '-';
+        *out++ = digits[bytes[i] >> 4];
+        *out++ = digits[bytes[i] & 15];
+    }
+}

@@ -20,3 +20,6 @@ bool uuid_is_valid(struct slice text);
 
 /* The 16 bytes that a valid UUID's text writes; texts that differ in case only are the same. */
 void uuid_read(struct slice text, unsigned char out[UUID_BYTES]);
+
+/* The text of such bytes, in lower case, without a terminator. */
+void uuid_write(const unsigned char bytes[UUID_BYTES], char *out);

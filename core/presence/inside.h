@@ -2,7 +2,8 @@
 
 /*
  * What the parts of presence ask of each other: presence.c (the thread, what comes in), announce.c
- * (what this pod says), load.c (what Redis holds, and queries). Nobody else includes this.
+ * (what this pod says), load.c (what Redis holds, and queries), ask.c (answers of Redis). Nobody
+ * else includes this.
  *
  * Threads: the presence thread.
  */
@@ -68,7 +69,7 @@ uint64_t announce_next_ms(const struct presence *presence);
 void announce_delete(struct presence *presence, struct slice room, const struct lease *lease,
                      struct slice user);
 
-/* --- asking Redis (load.c) --- */
+/* --- ask.c --- */
 
 /* A command's answer on the presence thread: all its texts in a row, arrays opened up. */
 struct ask {

@@ -60,32 +60,6 @@ void roster_init(struct roster *roster, const struct roster_opts *opts)
 
 /* --- ids --- */
 
-static unsigned digit_of(char c)
-{
-    return (unsigned)(c <= '9' ? c - '0' : (c | 0x20) - 'a' + 10);
-}
-
-static void pack_uuid(struct slice text, unsigned char *out)
-{
-    const char *at = text.ptr;
-    assert(text.len == UUID_TEXT_LEN);
-    for (int i = 0; i < 16; i++, at += 2) {
-        at += *at == '-';
-        out[i] = (unsigned char)(digit_of(at[0]) << 4 | digit_of(at[1]));
-    }
-}
-
-static void unpack_uuid(const unsigned char *uuid, char *out)
-{
-    static const char digits[] = "0123456789abcdef";
-    for (int i = 0; i < 16; i++) {
-        if (i == 4 || i == 6 || i == 8 || i == 10)
-            *out++ = '-';
-        *out++ = digits[uuid[i] >> 4];
-        *out++ = digits[uuid[i] & 15];
-    }
-}
-
 /* A client's id is a UUID of version 7, which begins with the time when it was made. */
 static uint64_t uuid_time_ms(const unsigned char *uuid)
 {
@@ -109,7 +83,7 @@ struct slice roster_user_id(const struct roster_user *user, char scratch[UUID_TE
 {
     if (roster_is_named(user))
         return id_of(user->profile);
-    unpack_uuid(user->uuid, scratch);
+    uuid_write(user->uuid, scratch);
     return slice_of(scratch, UUID_TEXT_LEN);
 }
 
@@ -123,7 +97,7 @@ static struct roster_user *user_of(const struct presence_client *client)
     return client->named ? &tab_of(client)->profile->is : &((struct loner *)client)->user;
 }
 
-const struct roster_user *roster_user_of(const struct presence_client *client)
+struct roster_user *roster_user_of(const struct presence_client *client)
 {
     return user_of(client);
 }
@@ -178,7 +152,7 @@ struct presence_client *presence_client_create(struct slice id, struct slice use
         client = &tab->client;
     } else {
         struct loner *loner = mem_zalloc(sizeof *loner);
-        pack_uuid(id, loner->user.uuid);
+        uuid_read(id, loner->user.uuid);
         client = &loner->client;
     }
     client->named = user.ptr != NULL;
@@ -415,120 +389,6 @@ uint64_t roster_next_ms(const struct roster *roster)
 {
     const struct list_link *link = list_first(&roster->lingering);
     return link != NULL ? LIST_ENTRY(link, struct profile, lingering)->until_ms : UINT64_MAX;
-}
-
-/* --- rooms --- */
-
-struct roster_room *roster_find_room(const struct roster *roster, struct slice name)
-{
-    return map_get(&roster->rooms, name);
-}
-
-struct roster_room *roster_need_room(struct roster *roster, struct slice name)
-{
-    struct roster_room *room = roster_find_room(roster, name);
-    if (room != NULL)
-        return room;
-    room = mem_try_alloc(sizeof *room + name.len);
-    if (room == NULL)
-        return NULL;
-    *room = (struct roster_room){.name_len = (unsigned)name.len};
-    memcpy(room->name, name.ptr, name.len);
-    buf_init(&room->pending, SIZE_MAX / 2);
-    if (map_add(&roster->rooms, roster_room_name(room), room) != ERR_OK) {
-        mem_free(room);
-        return NULL;
-    }
-    return room;
-}
-
-void roster_forget_room(struct roster *roster, struct roster_room *room)
-{
-    if (room->count != 0 || room->events != 0 || room->replica != NULL)
-        return;
-    map_remove(&roster->rooms, roster_room_name(room));
-    list_remove(&room->dirty);
-    buf_fini(&room->pending);
-    mem_free(room->seats);
-    mem_free(room);
-}
-
-static enum err place(struct roster_room *room, struct roster_seat *seat)
-{
-    if (room->count == room->cap) {
-        uint32_t cap = room->cap != 0 ? 2 * room->cap : 1;
-        struct roster_seat **seats = mem_try_resize(room->seats, cap, sizeof *seats);
-        if (seats == NULL)
-            return ERR_NOMEM;
-        room->seats = seats;
-        room->cap = cap;
-    }
-    seat->index = room->count;
-    room->seats[room->count++] = seat;
-    return ERR_OK;
-}
-
-static void unplace(struct roster_room *room, const struct roster_seat *seat)
-{
-    struct roster_seat *last = room->seats[--room->count];
-    room->seats[seat->index] = last;
-    last->index = seat->index;
-}
-
-static struct roster_seat **find_seat(struct roster_user *user, const struct roster_room *room)
-{
-    struct roster_seat **at = &user->seats;
-    while (*at != NULL && (*at)->room != room)
-        at = &(*at)->next;
-    return at;
-}
-
-/* Everybody is in the room of all; only who asked to be told enters it. */
-static bool is_of_all(const struct roster_room *room)
-{
-    return slice_equals_str(roster_room_name(room), PRESENCE_GLOBAL);
-}
-
-enum err roster_enter(struct roster *roster, struct presence_client *client,
-                      struct roster_room *room, struct roster_time time)
-{
-    struct roster_user *user = user_of(client);
-    struct roster_seat *seat = *find_seat(user, room);
-    room->events += client->events; /* without memory, too: it leaves like any other */
-    if (seat == NULL && !is_of_all(room)) {
-        seat = mem_try_alloc(sizeof *seat);
-        if (seat == NULL)
-            return ERR_NOMEM;
-        *seat = (struct roster_seat){
-            .room = room, .user = user, .next = user->seats, .since_ms = time.wall_ms};
-        if (place(room, seat) != ERR_OK) {
-            mem_free(seat);
-            return ERR_NOMEM;
-        }
-        user->seats = seat;
-    }
-    if (seat == NULL)
-        return ERR_OK;
-    seat->clients++;
-    roster->opts.changed(roster->opts.arg, user, seat);
-    return ERR_OK;
-}
-
-void roster_leave(struct roster *roster, struct presence_client *client, struct roster_room *room)
-{
-    struct roster_user *user = user_of(client);
-    struct roster_seat **at = find_seat(user, room), *seat = *at;
-    if (room->events != 0)
-        room->events -= client->events;
-    if (seat == NULL)
-        return;
-    seat->clients--;
-    roster->opts.changed(roster->opts.arg, user, seat);
-    if (seat->clients != 0)
-        return;
-    *at = seat->next;
-    unplace(room, seat);
-    mem_free(seat);
 }
 
 /* --- status --- */

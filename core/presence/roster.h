@@ -121,6 +121,8 @@ void roster_add(struct roster *roster, struct presence_client *client, struct ro
 /* Frees the client, which has left its rooms. */
 void roster_remove(struct roster *roster, struct presence_client *client, struct roster_time time);
 
+/* --- rooms (roster_rooms.c) --- */
+
 /* A room is made when it is needed, and forgotten when nothing is in it. NULL without memory. */
 struct roster_room *roster_find_room(const struct roster *roster, struct slice name);
 struct roster_room *roster_need_room(struct roster *roster, struct slice name);
@@ -130,6 +132,8 @@ void roster_forget_room(struct roster *roster, struct roster_room *room);
 MUST_USE enum err roster_enter(struct roster *roster, struct presence_client *client,
                                struct roster_room *room, struct roster_time time);
 void roster_leave(struct roster *roster, struct presence_client *client, struct roster_room *room);
+
+/* --- status --- */
 
 /* The user chose a status. */
 void roster_choose(struct roster *roster, struct presence_client *client,
@@ -161,7 +165,7 @@ static inline struct slice roster_room_name(const struct roster_room *room)
     return slice_of(room->name, room->name_len);
 }
 
-const struct roster_user *roster_user_of(const struct presence_client *client);
+struct roster_user *roster_user_of(const struct presence_client *client);
 /* The id; `scratch` is used for a loner's. */
 struct slice roster_user_id(const struct roster_user *user, char scratch[UUID_TEXT_LEN]);
 bool roster_is_named(const struct roster_user *user);

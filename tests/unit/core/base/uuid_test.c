@@ -135,7 +135,24 @@ static void its_text_is_read_in_any_case(void)
     }
 }
 
+static void octets_and_text_are_the_same_uuid(void)
+{
+    static const unsigned char octets[UUID_BYTES] = {0x01, 0x90, 0xa0, 0x00, 0x12, 0x34,
+                                                     0x7a, 0xbc, 0x8d, 0xef, 0x01, 0x23,
+                                                     0x45, 0x67, 0x89, 0xab};
+    static const char lower[] = "0190a000-1234-7abc-8def-0123456789ab";
+    unsigned char packed[UUID_BYTES];
+    char text[UUID_TEXT_LEN];
+    uuid_read(slice_str(lower), packed);
+    CU_ASSERT_EQUAL(memcmp(packed, octets, sizeof octets), 0);
+    uuid_read(slice_str("0190A000-1234-7ABC-8DEF-0123456789AB"), packed);
+    CU_ASSERT_EQUAL(memcmp(packed, octets, sizeof octets), 0);
+    uuid_write(octets, text);
+    CU_ASSERT_TRUE(slice_equals_str(slice_of(text, sizeof text), lower));
+}
+
 CU_TestInfo uuid_tests[] = {
+    {"octets_and_text_are_the_same_uuid", octets_and_text_are_the_same_uuid},
     {"its_text_is_read_in_any_case", its_text_is_read_in_any_case},
     {"has_version_7_and_the_right_variant", has_version_7_and_the_right_variant},
     {"begins_with_the_time", begins_with_the_time},
