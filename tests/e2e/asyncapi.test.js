@@ -19,6 +19,7 @@ import {
 import { freshRoom } from '../support/chat.js';
 import { ask, eventsClientFor } from '../support/events.js';
 import { request } from '../support/http.js';
+import { assertNoMemberTwice } from '../support/json.js';
 import { load } from '../support/packages.js';
 import { runToExit, startService } from '../support/service.js';
 
@@ -84,6 +85,8 @@ describe('asyncapi.json', () => {
         assert.match(document.asyncapi, /^3\.0\.\d+$/);
         assert.equal(parsed.operations().all().length, said.size + told.size);
     });
+
+    it('has no member twice', () => assertNoMemberTwice(text.toString()));
 
     it('has schemas that are valid', async () => {
         const Ajv = (await load('ajv')).default;

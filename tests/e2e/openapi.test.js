@@ -9,6 +9,7 @@ import { fileURLToPath } from 'node:url';
 
 import { API_KEY } from '../support/api.js';
 import { request } from '../support/http.js';
+import { assertNoMemberTwice } from '../support/json.js';
 import { load } from '../support/packages.js';
 import { startService } from '../support/service.js';
 
@@ -68,6 +69,8 @@ describe('openapi.json', () => {
         assert.ok(valid, JSON.stringify(errors, null, 2));
         assert.equal(validator.version, '3.1');
     });
+
+    it('has no member twice', () => assertNoMemberTwice(text.toString()));
 
     it('has valid schemas', async () => {
         const Ajv = (await load('ajv/dist/2020.js')).default;
