@@ -53,6 +53,7 @@
     SUITE("core/chat/json_read", json_read_tests)                                                  \
     SUITE("core/chat/message", message_tests)                                                      \
     SUITE("core/chat/outq", outq_tests)                                                            \
+    SUITE("core/chat/passing", passing_tests)                                                      \
     SUITE("core/chat/room", room_tests)                                                            \
     SUITE("core/chat/window", window_tests)                                                        \
     SUITE("core/bus/backoff", backoff_tests)                                                       \
