@@ -62,7 +62,9 @@ struct refusal api_decode_room(const struct request *request, char *bytes, struc
     else if (err == ERR_OK)
         fault = room_check_name(*name);
     fault.field = "room";
-    return fault.code == FAULT_NONE ? (struct refusal){0} : api_refuse(MHD_HTTP_BAD_REQUEST, fault);
+    if (fault.code == FAULT_NONE)
+        return (struct refusal){0};
+    return api_refuse(MHD_HTTP_BAD_REQUEST, fault);
 }
 
 /* --- a POST --- */

@@ -56,7 +56,9 @@ static struct refusal aim_at_list(struct api *api, struct entry *entry)
         fault = targets_add_rooms(&api->targets, envelope->rooms);
     if (fault.code == FAULT_NONE && envelope->users.ptr != NULL)
         fault = targets_add_users(&api->targets, envelope->users);
-    return fault.code == FAULT_NONE ? (struct refusal){0} : api_refuse(MHD_HTTP_BAD_REQUEST, fault);
+    if (fault.code == FAULT_NONE)
+        return (struct refusal){0};
+    return api_refuse(MHD_HTTP_BAD_REQUEST, fault);
 }
 
 struct refusal entry_read(struct api *api, struct slice json, struct slice path_room,

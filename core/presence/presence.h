@@ -97,11 +97,11 @@ void presence_wake(struct presence *presence, struct presence_client *client);
 static inline void presence_touch(struct presence *presence, struct presence_client *client,
                                   uint64_t now_ms)
 {
-    uint32_t now = (uint32_t)(now_ms / ROSTER_TICK_MS);
-    if (atomic_load_explicit(&client->active, memory_order_relaxed) == now)
+    uint32_t tick = (uint32_t)(now_ms / ROSTER_TICK_MS);
+    if (atomic_load_explicit(&client->active, memory_order_relaxed) == tick)
         return;
     /* Sequentially consistent, like the other side's: it writes `away` and looks at `active`. */
-    atomic_store(&client->active, now);
+    atomic_store(&client->active, tick);
     if (atomic_load(&client->away))
         presence_wake(presence, client);
 }

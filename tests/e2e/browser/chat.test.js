@@ -347,7 +347,7 @@ describe('the chat page', () => {
             for (let i = 0; i < 30; i++) await write(`line ${i}.`);
             const log = page.getByRole('log');
             const atEnd = () => page.waitForFunction(() => {
-                const { scrollTop, scrollHeight, clientHeight } = document.getElementById('log');
+                const { scrollTop, scrollHeight, clientHeight } = document.querySelector('.log');
                 return scrollHeight - scrollTop - clientHeight < 2;
             });
             await atEnd();
