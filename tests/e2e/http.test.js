@@ -291,6 +291,7 @@ describe('metrics', () => {
         clients[0].sendJson({ data: 1 });
         clients[0].sendJson({ type: 'wrong' });
         for (const client of clients) await client.nextJson();
+        assert.equal((await clients[0].nextJson()).event, 'error');
         await own.statsWhere('three deliveries', ({ messages }) => messages.delivered >= 3);
         const families = await metrics(own);
         assert.ok(metricSum(families, /messages_received.*_total$/) >= 1);
