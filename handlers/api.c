@@ -82,8 +82,9 @@ struct refusal api_check_service(const struct request *request)
 static struct refusal check_text(struct slice body)
 {
     struct fault fault = {.code = FAULT_INVALID_PAYLOAD, .message = "a body must be UTF-8"};
-    return utf8_is_valid(body.ptr, body.len) ? (struct refusal){0}
-                                             : api_refuse(MHD_HTTP_BAD_REQUEST, fault);
+    if (utf8_is_valid(body.ptr, body.len))
+        return (struct refusal){0};
+    return api_refuse(MHD_HTTP_BAD_REQUEST, fault);
 }
 
 /* Under what an answer is remembered; a key counts for its sender and its path. */
