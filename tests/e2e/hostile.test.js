@@ -542,7 +542,11 @@ describe('in time', { concurrency: true }, () => {
                         const connection = await RawConnection.open(pod);
                         connection.write(first);
                         let at = 0;
-                        const drops = setInterval(() => connection.write(drip[at++] ?? ''), 40);
+                        // So slowly that no head is whole in time.
+                        const drops = setInterval(
+                            () => connection.write(drip[at++] ?? ''),
+                            timeout / 50,
+                        );
                         try {
                             await connection.waitClosed(timeout + 4000);
                             return [performance.now() - begin, watch.ms()];
