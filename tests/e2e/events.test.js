@@ -15,9 +15,22 @@ import {
     clientFor,
     freshRoom,
 } from '../support/chat.js';
-import { ask, askOk, askRefused, eventsClientFor, nextEvent, PROTOCOL } from '../support/events.js';
+import { ask, askOk, askRefused, eventsClientFor as loudClientFor, nextEvent, PROTOCOL } from '../support/events.js';
 import { serviceFor, startRedis, startService } from '../support/service.js';
 import { attempt } from '../support/websocket.js';
+
+/** An events client that does not hear who comes and goes: these tests are about all else. */
+async function eventsClientFor(...args) {
+    const client = await loudClientFor(...args);
+    const next = client.nextJson.bind(client);
+    client.nextJson = async (ms) => {
+        for (;;) {
+            const envelope = await next(ms);
+            if (!envelope.event?.startsWith('presence:')) return envelope;
+        }
+    };
+    return client;
+}
 
 let service;
 before(async () => {
