@@ -9,8 +9,10 @@ import { startService } from '../../support/service.js';
 import { connect } from '../../support/websocket.js';
 import { connected, delivered, join, messageOf, say, startBrowser, windowFor } from './browser.js';
 
-// Whatever the page asks for while nothing listens: its socket, perhaps its icon.
-const SERVICE_GONE = /WebSocket connection to .* failed|net::ERR_CONNECTION_REFUSED/;
+// Whatever the page asks for while nothing listens, or just as the listener goes: its socket,
+// perhaps its icon.
+const SERVICE_GONE =
+    /WebSocket connection to .* failed|net::ERR_(CONNECTION_|EMPTY_RESPONSE|SOCKET_NOT_CONNECTED)/;
 
 describe('the chat page', () => {
     let browser;
