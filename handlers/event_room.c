@@ -152,10 +152,11 @@ static bool carry_out(struct change *change)
 {
     if (change->seat == NULL)
         return true;
-    if (change->joins && client_take_seat(change->client, change->seat) == ERR_OK)
+    if (!change->joins) {
+        client_vacate(change->client, change->seat);
         return true;
-    client_vacate(change->client, change->seat);
-    if (!change->joins)
+    }
+    if (client_take_seat(change->client, change->seat) == ERR_OK)
         return true;
     struct envelope failed;
     recall(change, &failed);

@@ -180,7 +180,8 @@ unsigned client_room_count(const struct client *client);
 struct seat;
 /* NULL without memory. */
 MUST_USE struct seat *client_reserve_room(struct client *client, struct slice name);
-/* ERR_NOMEM: the seat is to be vacated. */
+/* ERR_NOMEM: the seat is gone, or, where the client began to leave already, to be vacated by that.
+ */
 MUST_USE enum err client_take_seat(struct client *client, struct seat *seat);
 /* `*seat` NULL: it is not in that room, or, with ERR_NOMEM, it stays there. */
 MUST_USE enum err client_begin_leaving(struct client *client, struct slice name,

@@ -91,6 +91,17 @@ static void vacate(struct client *client, struct seat *seat)
     mem_free(seat);
 }
 
+static enum err take_seat(struct client *client, struct seat *seat)
+{
+    enum err err = stand_in(client, &seat->room);
+    if (err == ERR_OK)
+        err = stand_in(client, &seat->events);
+    seat->told = err == ERR_OK;
+    if (seat->told)
+        tell(client, seat->room.room, true);
+    return err;
+}
+
 static struct seat *find_seat(const struct client *client, struct slice name)
 {
     for (struct seat *seat = client->seats; seat != NULL; seat = seat->next)
@@ -156,7 +167,7 @@ enum err client_enter_reserved(struct client *client)
     if (client->told && client->room.room != NULL)
         tell(client, client->room.room, true);
     for (struct seat *seat = client->seats; err == ERR_OK && seat != NULL; seat = seat->next)
-        err = client_take_seat(client, seat);
+        err = take_seat(client, seat);
     return err;
 }
 
@@ -216,12 +227,9 @@ struct seat *client_reserve_room(struct client *client, struct slice name)
 
 enum err client_take_seat(struct client *client, struct seat *seat)
 {
-    enum err err = stand_in(client, &seat->room);
-    if (err == ERR_OK)
-        err = stand_in(client, &seat->events);
-    seat->told = err == ERR_OK;
-    if (seat->told)
-        tell(client, seat->room.room, true);
+    enum err err = take_seat(client, seat);
+    if (err != ERR_OK && !seat->leaving)
+        vacate(client, seat);
     return err;
 }
 

@@ -17,6 +17,7 @@ export const BINARY = path.resolve(process.env.CHAT_API_BIN ?? path.join(ROOT, '
 
 const SANITIZER_REPORT =
     /AddressSanitizer|LeakSanitizer|ThreadSanitizer|MemorySanitizer|runtime error:/;
+const ENDING = new Set(['SIGTERM', 'SIGINT', 'SIGKILL']);
 const SANITIZER_OPTIONS = ['ASAN_OPTIONS', 'LSAN_OPTIONS', 'UBSAN_OPTIONS', 'TSAN_OPTIONS'];
 
 /**
@@ -41,6 +42,7 @@ export class Service {
     stdout = '';
     #watchers = new Set();
     #rest = '';
+    #isEnding = false;
 
     constructor({ env = {}, args = [], fileLimit, wrapper = [], binary = BINARY }) {
         assert.ok(fs.existsSync(binary), `no binary at ${binary}: build it, or set CHAT_API_BIN`);
@@ -114,7 +116,17 @@ export class Service {
     }
 
     signal(name) {
+        if (ENDING.has(name)) this.#isEnding = true;
         this.child.kill(name);
+    }
+
+    /** Says so on standard error when the service ends before anybody asked it to. */
+    tellOfSuddenEnd() {
+        this.exited.then(({ code, signal }) => {
+            if (this.#isEnding) return;
+            const how = `exit code ${code}, signal ${signal}`;
+            process.stderr.write(`a service ended by itself: ${how}; its log ends:\n${this.tail()}\n`);
+        });
     }
 
     /** Ends the service as an orchestrator would, and judges how it ended. */
@@ -132,7 +144,7 @@ export class Service {
 
     /** Ends the service with no warning. */
     async kill() {
-        this.child.kill('SIGKILL');
+        this.signal('SIGKILL');
         await this.waitForExit();
         this.assertCleanOutput();
     }
@@ -185,6 +197,7 @@ export async function startService({ waitReady = true, ...options } = {}) {
         const entry = await service.waitForLog((line) => line.event === 'server:listening', 10000);
         service.port = entry.metadata?.port;
         assert.ok(Number.isInteger(service.port), 'server:listening must tell metadata.port');
+        service.tellOfSuddenEnd();
         if (waitReady) {
             const ready = async () => (await request(service, '/readyz')).status === 200;
             await eventually('/readyz to answer 200', ready, 10000);

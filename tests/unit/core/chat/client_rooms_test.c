@@ -24,8 +24,6 @@ static void enter(struct step *step)
 {
     struct seat *seat = client_reserve_room(step->client, slice_str(step->room));
     step->err = seat != NULL ? client_take_seat(step->client, seat) : ERR_NOMEM;
-    if (seat != NULL && step->err != ERR_OK)
-        client_vacate(step->client, seat);
 }
 
 static void leave(struct step *step)
@@ -219,6 +217,41 @@ static void without_memory_nothing_is_half_done(void)
     }
 }
 
+/* The way out begins while the way in has its second step before it, which then fails. */
+static void fail_to_enter_while_leaving(void *arg)
+{
+    struct step *step = arg;
+    struct slice name = slice_str(step->room);
+    struct seat *seat = client_reserve_room(step->client, name), *leaving = NULL;
+    CU_ASSERT_PTR_NOT_NULL_FATAL(seat);
+    CU_ASSERT_EQUAL(client_begin_leaving(step->client, name, &leaving), ERR_OK);
+    CU_ASSERT_PTR_EQUAL(leaving, seat);
+    mem_fail_after(step->fail_at);
+    step->err = client_take_seat(step->client, seat);
+    mem_fail_after(0);
+    client_vacate(step->client, leaving);
+    step->rooms = client_room_count(step->client);
+}
+
+static void a_seat_that_is_left_before_it_could_be_taken_goes_once(void)
+{
+    for (int events = 0; events <= 1; events++) {
+        struct chat chat;
+        struct hub_opts opts = chat_opts(1);
+        struct peer peer;
+        chat_start(&chat, &opts);
+        begin(&chat, &peer, "first", events != 0);
+        struct step step = {.client = peer.client, .room = "second", .err = ERR_NOMEM};
+        while (step.err != ERR_OK && ++step.fail_at < 10) {
+            chat_run_on(&chat, 0, fail_to_enter_while_leaving, &step);
+            CU_ASSERT_EQUAL(step.rooms, 1);
+            CU_ASSERT_EQUAL(chat_stats(&chat).rooms, 1);
+        }
+        CU_ASSERT_TRUE(step.fail_at > 1);
+        end(&chat, &peer);
+    }
+}
+
 static void without_memory_nobody_is_admitted(void)
 {
     struct chat chat;
@@ -282,6 +315,8 @@ CU_TestInfo client_rooms_tests[] = {
     {"a_change_takes_its_place_among_the_turns_messages",
      a_change_takes_its_place_among_the_turns_messages},
     {"without_memory_nothing_is_half_done", without_memory_nothing_is_half_done},
+    {"a_seat_that_is_left_before_it_could_be_taken_goes_once",
+     a_seat_that_is_left_before_it_could_be_taken_goes_once},
     {"without_memory_nobody_is_admitted", without_memory_nobody_is_admitted},
     {"members_are_exactly_those_who_joined", members_are_exactly_those_who_joined},
     CU_TEST_INFO_NULL,
