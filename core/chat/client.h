@@ -50,6 +50,12 @@ enum {
     CLIENT_READ_MIN = 1024,
     CLIENT_READ_FIRST = 4096,
     CLIENT_READ_MAX = 16 * 1024,
+    /* Frames that end no message (pings, pongs, fragments) have this share of the loop's time, all
+     * clients together: so many microseconds each, and so many ahead. Whoever brings fewer than
+     * CLIENT_CHATTER_FREE in a read never waits for that. */
+    CLIENT_CHATTER_US = 2,
+    CLIENT_CHATTER_AHEAD_US = 2000,
+    CLIENT_CHATTER_FREE = 16,
 };
 
 enum client_state {

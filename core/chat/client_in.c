@@ -12,6 +12,15 @@
 
 /* --- the pace of senders --- */
 
+/* Not read from until its pace_us. */
+static void hold(struct client *client)
+{
+    if (client->state == CLIENT_OPEN && !list_has_link(&client->paced)) {
+        list_push_back(&client->shard->paced, &client->paced);
+        client_update_reading(client);
+    }
+}
+
 void client_count_publish(struct client *client, const struct room *room, size_t bytes)
 {
     struct shard *shard = client->shard;
@@ -27,10 +36,24 @@ void client_count_publish(struct client *client, const struct room *room, size_t
     client->pace_us += critical ? CLIENT_PACE_CRITICAL_MS * 1000 : 1000 / CLIENT_PACE_PER_MS;
     if (client->pace_us - now_us <= CLIENT_PACE_BURST * 1000 / CLIENT_PACE_PER_MS)
         return;
-    if (client->state == CLIENT_OPEN && !list_has_link(&client->paced)) {
-        list_push_back(&shard->paced, &client->paced);
-        client_update_reading(client);
-    }
+    hold(client);
+}
+
+/* However many flood the loop with frames that nobody waits for, those who chat have their time. */
+static void count_chatter(struct client *client, uint32_t frames)
+{
+    struct shard *shard = client->shard;
+    uint64_t now_us = loop_now_ms(shard->loop) * 1000;
+    if (frames < CLIENT_CHATTER_FREE)
+        return;
+    if (shard->chatter_us < now_us)
+        shard->chatter_us = now_us;
+    shard->chatter_us += (uint64_t)frames * CLIENT_CHATTER_US;
+    if (shard->chatter_us - now_us <= CLIENT_CHATTER_AHEAD_US)
+        return;
+    if (client->pace_us < shard->chatter_us)
+        client->pace_us = shard->chatter_us;
+    hold(client);
 }
 
 void client_unpace(struct client *client)
@@ -120,6 +143,7 @@ void client_feed(struct client *client, struct slice bytes)
     ws_session_feed(&client->session, shard->pool, client, bytes);
     client->read_frames = (uint16_t)(client->session.frames - frames);
     adapt_reading(client, bytes.len);
+    count_chatter(client, client->read_frames - client->read_messages);
     if (client->state == CLIENT_OPEN)
         judge_progress(client);
 }

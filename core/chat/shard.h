@@ -51,6 +51,7 @@ struct shard {
     struct list midway;     /* clients by when their unfinished message began */
     struct list ending;     /* clients by when their close began */
     struct agenda expiries; /* clients by when their token is over */
+    uint64_t chatter_us;    /* until when the share of frames that end no message is used up */
 
     unsigned char read_buffer[SHARD_READ_BYTES];
 };

@@ -340,10 +340,7 @@ describe('floods', () => {
         assert.deepEqual({ bytesRead, closed, codes }, { bytesRead: 2 * most, closed: 0, codes: {} });
     });
 
-    for (const [kind, bound] of [
-        ['ping', { p50: 100 }],
-        ['pong', { p50: 500, p99: 1500 }],
-    ]) {
+    for (const kind of ['ping', 'pong']) {
         it(`${kind}s of 300 peers that read nothing: memory is bounded`, async (t) => {
             const pod = await serviceFor(t, { env: THREADS });
             const company = await companyFor(t, pod);
@@ -354,7 +351,7 @@ describe('floods', () => {
                     await within(peers.begun, 20000, 'the flood');
                     return peers;
                 };
-                const { sent } = await (await assertUnmoved(t, company, begin, bound)).stop();
+                const { sent } = await (await assertUnmoved(t, company, begin)).stop();
                 t.diagnostic(`${sent} ${kind}s`);
             });
         });

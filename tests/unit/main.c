@@ -43,6 +43,7 @@
     SUITE("core/ws/session", session_tests)                                                        \
     SUITE("core/chat/batch", batch_tests)                                                          \
     SUITE("core/chat/client", client_tests)                                                        \
+    SUITE("core/chat/client_chatter", client_chatter_tests)                                        \
     SUITE("core/chat/client_rooms", client_rooms_tests)                                            \
     SUITE("core/chat/client_user", client_user_tests)                                              \
     SUITE("core/chat/counters", counters_tests)                                                    \
