@@ -4,6 +4,7 @@
 #include "core/chat/client.h"
 #include "core/chat/fields.h"
 #include "core/presence/presence.h"
+#include "handlers/event_message.h"
 #include "handlers/events.h"
 #include "handlers/service.h"
 
@@ -22,25 +23,41 @@ static bool is_text(const struct field *field)
            !utf8_has_control(text.ptr, text.len);
 }
 
+static struct fault invalid(const char *message, const char *field)
+{
+    return (struct fault){.code = FAULT_INVALID_PAYLOAD, .message = message, .field = field};
+}
+
 /* Status and text together: without a text there is none any more. */
-void event_presence_update(const struct event_call *call)
+static struct fault update(const struct event_call *call)
 {
     struct field fields[] = {{.name = "status"}, {.name = "text"}};
     const struct field *status = &fields[0], *text = &fields[1];
     enum presence_status chosen;
     if (!read_data(call, fields, 2) || status->kind != FIELD_STRING ||
-        status->text_len > FIELD_TEXT_MAX || !presence_status_parse(field_text(status), &chosen)) {
-        event_refuse_data(call, "data.status must be online, away, busy or offline", "data.status");
-        return;
-    }
-    if (!is_text(text)) {
-        event_refuse_data(call, "data.text must be at most 140 bytes without control characters",
-                          "data.text");
-        return;
-    }
+        status->text_len > FIELD_TEXT_MAX || !presence_status_parse(field_text(status), &chosen))
+        return invalid("data.status must be online, away, busy or offline", "data.status");
+    if (!is_text(text))
+        return invalid("data.text must be at most 140 bytes without control characters",
+                       "data.text");
     presence_update(call->service->presence, client_data(call->client), chosen,
                     text->kind == FIELD_STRING ? field_text(text) : slice_of("", 0));
-    event_reply(call, slice_str(""));
+    return (struct fault){.code = FAULT_NONE};
+}
+
+void event_presence_update(const struct event_call *call)
+{
+    const struct fault fault = update(call);
+    if (fault.code == FAULT_NONE)
+        event_reply(call, slice_str(""));
+    else
+        event_refuse(call, &fault);
+}
+
+void event_presence_message(const struct event_call *call)
+{
+    (void)update(call);
+    event_message_send(call);
 }
 
 void event_user_typing(const struct event_call *call)

@@ -58,10 +58,10 @@ const char *event_class_name(enum event_class class)
     return names[class];
 }
 
-/* What a message without an event is. A presence message without one is passed on as it is. */
+/* What a message without an event is. */
 static const char *const event_of_type[ENVELOPE_TYPES] = {
     [ENVELOPE_CHAT] = "message:send",
-    [ENVELOPE_PRESENCE] = NULL,
+    [ENVELOPE_PRESENCE] = "presence:update",
     [ENVELOPE_NOTIFICATION] = "notification:send",
     [ENVELOPE_SYSTEM] = "system:send",
 };
@@ -69,7 +69,7 @@ static const char *const event_of_type[ENVELOPE_TYPES] = {
 static const struct event presence_message = {.name = "presence",
                                               .type = ENVELOPE_PRESENCE,
                                               .class = EVENT_PRESENCE,
-                                              .handle = event_message_send};
+                                              .handle = event_presence_message};
 
 const struct event *events_find(struct slice name)
 {
@@ -117,7 +117,8 @@ void event_reply(const struct event_call *call, struct slice members)
 /* --- dispatch --- */
 
 /* The row that is meant; NULL, with the fault, when there is none. */
-static const struct event *choose(struct envelope *envelope, struct fault *fault)
+static const struct event *choose(const struct client *client, struct envelope *envelope,
+                                  struct fault *fault)
 {
     const struct envelope_text *name = &envelope->event;
     const struct event *event = &presence_message;
@@ -128,7 +129,7 @@ static const struct event *choose(struct envelope *envelope, struct fault *fault
         fault->field = "event";
         if (event == NULL || event->handle == NULL)
             return NULL;
-    } else if (event_of_type[envelope->type] != NULL) {
+    } else if (envelope->type != ENVELOPE_PRESENCE || client_is_events(client)) {
         event = events_find(slice_str(event_of_type[envelope->type]));
         assert(event != NULL);
     }
@@ -168,7 +169,7 @@ void events_take(struct service *service, struct client *client, struct envelope
                               .client = client,
                               .envelope = envelope,
                               .received_ns = received_ns,
-                              .event = choose(envelope, &fault)};
+                              .event = choose(client, envelope, &fault)};
     if (call.event == NULL) {
         event_send_error(client, &fault, envelope);
         return;

@@ -244,6 +244,29 @@ for (const where of ['one pod without Redis', 'two pods']) {
             await askOk(client, { event: 'presence:update', data: longest });
         });
 
+        it('takes a message of type presence for an update, from an events client', async (t) => {
+            const room = freshRoom();
+            const watcher = await eventsClientFor(t, near, { room });
+            const client = await eventsClientFor(t, far, { room });
+            client.sendJson({ type: 'presence', data: { status: 'busy', text: 'at work' } });
+            const { data } = await told(watcher, 'presence:update', user(client));
+            assert.deepEqual([data.status, data.text], ['busy', 'at work']);
+            const bad = { type: 'presence', data: { status: 'gone' } };
+            await askRefused(client, bad, 'INVALID_PAYLOAD', 'data.status');
+        });
+
+        it('passes a plain client\'s message of type presence on, and updates by it', async (t) => {
+            const room = freshRoom();
+            const watcher = await eventsClientFor(t, near, { room });
+            const plain = await clientFor(t, far, { room });
+            plain.sendJson({ type: 'presence', data: { status: 'busy' } });
+            const passed = await plain.nextJson();
+            assertEnvelope(passed, { type: 'presence', room, data: { status: 'busy' } });
+            assert.equal(passed.event, undefined);
+            const { data } = await told(watcher, 'presence:update', passed.from);
+            assert.equal(data.status, 'busy');
+        });
+
         it('tells presence:global of everybody who comes online and goes', async (t) => {
             const watcher = await eventsClientFor(t, near, { room: GLOBAL });
             const comer = await eventsClientFor(t, far);
