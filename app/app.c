@@ -9,6 +9,7 @@
 #include "app/heap.h"
 #include "app/signals.h"
 #include "core/auth/auth.h"
+#include "core/auth/key.h"
 #include "core/base/clock.h"
 #include "core/base/log.h"
 #include "core/bus/bus.h"
@@ -19,9 +20,11 @@
 #include "handlers/api.h"
 #include "handlers/body.h"
 #include "handlers/control.h"
+#include "handlers/event_auth.h"
 #include "handlers/event_session.h"
 #include "handlers/http.h"
 #include "handlers/message.h"
+#include "handlers/outage.h"
 #include "handlers/presence.h"
 #include "handlers/routes.h"
 #include "handlers/service.h"
@@ -128,6 +131,12 @@ static void on_join(void *arg, struct client *client)
     event_hello(&app->service, client);
 }
 
+static void on_expiring(void *arg, struct client *client)
+{
+    (void)arg;
+    event_auth_expiring(client);
+}
+
 /* --- start --- */
 
 static enum err start_hub(struct app *app)
@@ -152,6 +161,7 @@ static enum err start_hub(struct app *app)
         .on_message = on_client_message,
         .on_join = on_join,
         .on_member = on_member,
+        .on_expiring = on_expiring,
         .on_interest = config->redis_enabled ? on_interest : NULL,
     };
     enum err err = hub_create(&opts, &app->service.hub);
@@ -220,9 +230,19 @@ static unsigned http_connections(const struct config *config)
     return left < HTTP_CONNECTIONS_MAX ? (unsigned)left : HTTP_CONNECTIONS_MAX;
 }
 
+/* A short secret is the operator's choice, and is said, without a word about what it is. */
+static void warn_if_weak(const char *variable, const char *secret, size_t strong_bytes)
+{
+    if (secret != NULL && strlen(secret) < strong_bytes)
+        log_warn("config:weak_secret", log_str("variable", variable),
+                 log_str("reason", "this secret is weak: it is short enough to be guessed"),
+                 log_uint("recommended_bytes", strong_bytes));
+}
+
 static void start_api(struct app *app)
 {
     const struct api_opts opts = {.service = &app->service, .key = app->config->api_key};
+    warn_if_weak("API_KEY", opts.key, API_KEY_STRONG);
     if (opts.key != NULL || app->config->auth_enabled)
         app->service.api = api_create(&opts);
 }
@@ -238,6 +258,7 @@ static enum err start_auth(struct app *app)
                                    .audience = config->auth_jwt_audience};
     if (!config->auth_enabled)
         return ERR_OK;
+    warn_if_weak("AUTH_JWT_SECRET", config->auth_jwt_secret, KEY_SECRET_STRONG);
     app->service.auth = auth_create(&opts, why);
     if (app->service.auth != NULL)
         return ERR_OK;
@@ -348,14 +369,17 @@ static void stop(struct app *app)
     auth_destroy(service->auth);
 }
 
-/* What main does meanwhile: late request heads, memory that a burst has left, a changed file of
- * keys. */
+/* What main does meanwhile: late request heads, memory that a burst has left, Redis lost or back, a
+ * changed file of keys. */
 static void wait_for_stop(struct app *app)
 {
     struct heap_watch heap;
+    struct outage outage;
     heap_start(&heap);
+    outage_init(&outage);
     while (!signals_wait(http_tick(app->http))) {
         heap_tick(&heap);
+        outage_tick(&outage, &app->service);
         if (app->service.auth != NULL)
             auth_tick(app->service.auth, clock_monotonic_ms());
     }

@@ -129,16 +129,6 @@ static bool read_text(struct reading *reading)
     return true;
 }
 
-static bool read_secret(struct reading *reading)
-{
-    size_t least = reading->variable->min;
-    if (*reading->text == '\0' || strlen(reading->text) >= least)
-        return read_text(reading);
-    buf_printf(&reading->why, "must have at least %zu bytes, such as openssl rand -base64 48 makes",
-               least);
-    return false;
-}
-
 static bool read_limit(struct reading *reading)
 {
     if (limit_parse(slice_str(reading->text), target(reading)))
@@ -343,7 +333,7 @@ static bool (*const readers[CONFIG_KINDS])(struct reading *) = {
     [CONFIG_POD_ID] = read_pod_id,       [CONFIG_ORIGINS] = read_origins,
     [CONFIG_LOG_LEVEL] = read_log_level, [CONFIG_CONNECTIONS] = read_connections,
     [CONFIG_REDIS_URL] = read_redis_url, [CONFIG_TEXT] = read_text,
-    [CONFIG_SECRET] = read_secret,       [CONFIG_KEY] = read_key,
+    [CONFIG_SECRET] = read_text,         [CONFIG_KEY] = read_key,
     [CONFIG_LIMIT] = read_limit,         [CONFIG_NETWORKS] = read_networks,
 };
 

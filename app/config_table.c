@@ -1,7 +1,6 @@
 #include "app/config_table.h"
 
 #include "app/config.h"
-#include "core/auth/key.h"
 #include "core/chat/window.h"
 #include "handlers/api.h"
 
@@ -17,7 +16,7 @@ static const struct config_variable variables[] = {
     {"REDIS_OUTBOX", "10000", CONFIG_SIZE, AT(redis_outbox), 1, 10000000},
     {"REDIS_READY_GRACE", "off", CONFIG_DURATION_OR_OFF, AT(redis_ready_grace_ms), 0, DAY_MS},
     {"AUTH_ENABLED", "false", CONFIG_BOOL, AT(auth_enabled), 0, 0},
-    {"AUTH_JWT_SECRET", "", CONFIG_SECRET, AT(auth_jwt_secret), KEY_SECRET_MIN, 0},
+    {"AUTH_JWT_SECRET", "", CONFIG_SECRET, AT(auth_jwt_secret), 0, 0},
     {"AUTH_JWT_KEYS", "", CONFIG_TEXT, AT(auth_jwt_keys), 0, 0},
     {"AUTH_JWT_ISSUER", "", CONFIG_TEXT, AT(auth_jwt_issuer), 0, 0},
     {"AUTH_JWT_AUDIENCE", "", CONFIG_TEXT, AT(auth_jwt_audience), 0, 0},
@@ -25,7 +24,7 @@ static const struct config_variable variables[] = {
     {"RATE_LIMIT_ENABLED", "", CONFIG_BOOL, AT(rate_limit_enabled), 0, 0},
     {"RATE_LIMIT_CONNECTS", "10/1m", CONFIG_LIMIT, AT(rate_limit_connects), 0, 0},
     {"TRUSTED_PROXIES", "", CONFIG_NETWORKS, AT(trusted_proxies), 0, 0},
-    {"API_KEY", "", CONFIG_KEY, AT(api_key), API_KEY_MIN, API_KEY_MAX},
+    {"API_KEY", "", CONFIG_KEY, AT(api_key), 1, API_KEY_MAX},
     {"ALLOWED_ORIGINS", "*", CONFIG_ORIGINS, AT(allowed_origins), 0, 0},
     {"POD_ID", "", CONFIG_POD_ID, AT(pod_id), 1, 128},
     /* Before MAX_CONNECTIONS: each thread takes descriptors away from it. */

@@ -24,7 +24,7 @@ enum config_kind {
     CONFIG_CONNECTIONS, /* a size that the limit of open files bounds */
     CONFIG_REDIS_URL,
     CONFIG_TEXT,   /* into a char *, NULL when there is none */
-    CONFIG_SECRET, /* the same, of at least `min` bytes, and never shown */
+    CONFIG_SECRET, /* the same, and never shown */
     CONFIG_KEY,    /* the same, of `min` to `max` visible characters, and never shown */
     CONFIG_LIMIT,
     CONFIG_NETWORKS,

@@ -26,7 +26,7 @@ struct request;
 struct service;
 
 enum {
-    API_KEY_MIN = 16, /* bytes */
+    API_KEY_STRONG = 16, /* bytes; a shorter one can be guessed */
     API_KEY_MAX = 512,
     API_ANSWER_MAX = 1024 * 1024,
     /* What one request may publish, counted once for each room and user: a body of 1 MiB could make

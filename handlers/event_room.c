@@ -2,7 +2,9 @@
 
 #include <string.h>
 
+#include "core/base/fault.h"
 #include "core/base/json.h"
+#include "core/base/log.h"
 #include "core/base/mem.h"
 #include "core/bus/bus.h"
 #include "core/chat/client.h"
@@ -21,6 +23,8 @@ enum {
     REPLY_MAX = 8 * ROOM_NAME_MAX + LISTED_MAX * 2048,
 };
 
+enum change_kind { JOIN, LEAVE, PUT_OUT };
+
 /* A change of membership on its way. */
 struct change {
     struct loop_task task;
@@ -30,7 +34,7 @@ struct change {
     struct service *service;
     struct client *client;
     struct seat *seat; /* to take or to vacate; NULL: nothing changes */
-    bool joins;
+    enum change_kind kind;
     bool ref_given;
     size_t room_len, ref_len, id_len;
     char room[ROOM_NAME_MAX];
@@ -46,6 +50,9 @@ static struct slice room_of(const struct change *change)
 /* As much of the message as an answer to it needs. */
 static void recall(const struct change *change, struct envelope *out)
 {
+    out->target = ENVELOPE_ROOM;
+    out->room.len = (unsigned)change->room_len;
+    memcpy(out->room.bytes, change->room, change->room_len);
     out->ref_given = change->ref_given;
     out->raw_ref = change->ref_len != 0 ? slice_of(change->ref, change->ref_len) : SLICE_NONE;
     out->raw_id = change->id_len != 0 ? slice_of(change->id, change->id_len) : SLICE_NONE;
@@ -72,7 +79,7 @@ static void reply(struct change *change)
     json_append_string(&members, room_of(change));
     buf_printf(&members, ",\"members\":%zu",
                hub_count_members(change->service->hub, room_of(change)));
-    if (change->joins) {
+    if (change->kind == JOIN) {
         buf_append_str(&members, ",\"presence\":[");
         buf_append_slice(&members, buf_slice(&change->users));
         buf_append_char(&members, ']');
@@ -111,7 +118,7 @@ static void on_listed(struct presence_query *query, const struct presence_view *
 /* Who is there is asked first: behind the client's own coming, which presence was told of. */
 static void begin_reply(struct change *change)
 {
-    if (!change->joins || !change->ref_given) {
+    if (change->kind != JOIN || !change->ref_given) {
         reply(change);
         free_change(change);
         return;
@@ -143,21 +150,54 @@ static void on_subscribed(struct bus_waiter *waiter)
     loop_post(client_shard(change->client)->loop, &change->task);
 }
 
+/* Behind the last that it got of the room. */
+static void tell_put_out(struct change *change)
+{
+    static const struct fault fault = {.code = FAULT_CHANNEL_ERROR,
+                                       .message = "the new token does not allow this room",
+                                       .field = "room"};
+    struct shard *shard = client_shard(change->client);
+    struct buf *json = &shard->scratch;
+    counter_add(&shard->counters.errors_total[fault.code], 1);
+    buf_clear(json);
+    envelope_begin_server(json, ENVELOPE_SYSTEM, "error", room_of(change));
+    fault_append_json(json, &fault, NULL, 0);
+    envelope_end_server(json);
+    if (json->err == ERR_OK)
+        client_reply(change->client, buf_slice(json));
+    free_change(change);
+}
+
 /* --- the change --- */
 
 static const struct fault no_memory = {.code = FAULT_INTERNAL, .message = "out of memory"};
+
+static void log_change(const struct change *change)
+{
+    struct log_field user = log_user(client_user_id(change->client));
+    struct log_field room = log_room(room_of(change));
+    if (change->kind == JOIN)
+        log_info("room:joined", user, room);
+    else if (change->kind == LEAVE)
+        log_info("room:left", user, room);
+    else
+        log_info("room:put_out", user, room, log_str("reason", "the new token does not allow it"));
+}
 
 /* True: done. False: the client was told why not. */
 static bool carry_out(struct change *change)
 {
     if (change->seat == NULL)
         return true;
-    if (!change->joins) {
+    bool done = change->kind != JOIN;
+    if (done)
         client_vacate(change->client, change->seat);
+    else
+        done = client_take_seat(change->client, change->seat) == ERR_OK;
+    if (done) {
+        log_change(change);
         return true;
     }
-    if (client_take_seat(change->client, change->seat) == ERR_OK)
-        return true;
     struct envelope failed;
     recall(change, &failed);
     event_send_error(change->client, &no_memory, &failed);
@@ -168,7 +208,7 @@ static bool must_await(const struct change *change)
 {
     const struct room *room = client_find_room(change->client, room_of(change));
     struct bus *bus = change->service->bus;
-    return change->joins && room != NULL && bus != NULL && !atomic_load(&room->subscribed) &&
+    return change->kind == JOIN && room != NULL && bus != NULL && !atomic_load(&room->subscribed) &&
            bus_is_connected(bus);
 }
 
@@ -183,7 +223,9 @@ static void run_change(struct loop_task *task, struct loop *loop)
         bus_await(change->service->bus, &change->waiter);
         return;
     }
-    if (done)
+    if (done && change->kind == PUT_OUT)
+        tell_put_out(change);
+    else if (done)
         begin_reply(change);
     else
         free_change(change);
@@ -198,10 +240,10 @@ static size_t copy(char *out, size_t size, struct slice raw)
 }
 
 /* The first step: from now on the client is a member or not. */
-static enum err begin(const struct event_call *call, bool joins, struct seat **seat)
+static enum err begin(const struct event_call *call, enum change_kind kind, struct seat **seat)
 {
     *seat = NULL;
-    if (!joins)
+    if (kind != JOIN)
         return client_begin_leaving(call->client, call->room_name, seat);
     if (call->is_member)
         return ERR_OK;
@@ -209,20 +251,19 @@ static enum err begin(const struct event_call *call, bool joins, struct seat **s
     return *seat != NULL ? ERR_OK : ERR_NOMEM;
 }
 
-static void post(const struct event_call *call, bool joins)
+static enum err post(const struct event_call *call, enum change_kind kind)
 {
     struct seat *seat = NULL;
     struct change *change = mem_try_alloc(sizeof *change);
-    if (change == NULL || begin(call, joins, &seat) != ERR_OK) {
+    if (change == NULL || begin(call, kind, &seat) != ERR_OK) {
         mem_free(change);
-        event_refuse(call, &no_memory);
-        return;
+        return ERR_NOMEM;
     }
     *change = (struct change){.task.run = run_change,
                               .service = call->service,
                               .client = call->client,
                               .seat = seat,
-                              .joins = joins,
+                              .kind = kind,
                               .ref_given = call->envelope->ref_given};
     buf_init(&change->users, REPLY_MAX);
     change->room_len = copy(change->room, sizeof change->room, call->room_name);
@@ -230,32 +271,55 @@ static void post(const struct event_call *call, bool joins)
     change->id_len = copy(change->id, sizeof change->id, call->envelope->raw_id);
     client_task_begin(call->client);
     loop_post(client_shard(call->client)->loop, &change->task);
+    return ERR_OK;
 }
 
-static void take(const struct event_call *call, bool joins)
+static struct fault check_join(const struct event_call *call)
 {
-    struct fault fault = {
-        .code = FAULT_INVALID_PAYLOAD, .message = "room must name the room", .field = "room"};
-    if (call->envelope->target == ENVELOPE_ROOM)
-        fault = rights_check_join(call->room_name, client_user(call->client),
-                                  client_user_id(call->client), client_is_events(call->client));
-    if (fault.code == FAULT_NONE && joins && !call->is_member &&
+    struct fault fault =
+        rights_check_join(call->room_name, client_user(call->client), client_user_id(call->client),
+                          client_is_events(call->client));
+    if (fault.code == FAULT_NONE && !call->is_member &&
         client_room_count(call->client) >= call->service->max_rooms)
         fault = (struct fault){.code = FAULT_CHANNEL_ERROR,
                                .message = "the client is in as many rooms as it may be",
                                .field = "room"};
+    return fault;
+}
+
+/* Everybody may leave any room, even one that it was not let into. */
+static void take(const struct event_call *call, enum change_kind kind)
+{
+    struct fault fault = {.code = FAULT_NONE};
+    if (call->envelope->target != ENVELOPE_ROOM)
+        fault = (struct fault){.code = FAULT_INVALID_PAYLOAD,
+                               .message = "room must name the room",
+                               .field = "room"};
+    else if (kind == JOIN)
+        fault = check_join(call);
+    if (fault.code == FAULT_NONE && post(call, kind) != ERR_OK)
+        fault = no_memory;
     if (fault.code != FAULT_NONE)
         event_refuse(call, &fault);
-    else
-        post(call, joins);
 }
 
 void event_room_join(const struct event_call *call)
 {
-    take(call, true);
+    take(call, JOIN);
 }
 
 void event_room_leave(const struct event_call *call)
 {
-    take(call, false);
+    take(call, LEAVE);
+}
+
+bool event_room_put_out(struct service *service, struct client *client, struct slice room)
+{
+    struct envelope none = {.ref_given = false};
+    const struct event_call call = {
+        .service = service, .client = client, .envelope = &none, .room_name = room};
+    if (post(&call, PUT_OUT) == ERR_OK)
+        return true;
+    client_close(client, WS_CLOSE_INTERNAL, "out of memory");
+    return false;
 }

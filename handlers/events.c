@@ -2,9 +2,11 @@
 
 #include <assert.h>
 
+#include "core/base/log.h"
 #include "core/chat/client.h"
 #include "core/chat/hub.h"
 #include "core/chat/shard.h"
+#include "handlers/event_auth.h"
 #include "handlers/event_message.h"
 #include "handlers/event_presence.h"
 #include "handlers/event_room.h"
@@ -34,6 +36,8 @@ const struct event events_table[] = {
     {"room:join", ENVELOPE_SYSTEM, EVENT_PRESENCE, "", NULL, "room, members, presence",
      event_room_join},
     {"room:leave", ENVELOPE_SYSTEM, EVENT_PRESENCE, "", NULL, "room, members", event_room_leave},
+    {"auth:refresh", ENVELOPE_SYSTEM, EVENT_UNLIMITED, "token", NULL, "expires_at",
+     event_auth_refresh},
     {"ping", ENVELOPE_SYSTEM, EVENT_UNLIMITED, EVENT_ANYTHING, NULL, "time", event_ping},
     {"hello", ENVELOPE_SYSTEM, EVENT_UNLIMITED, NULL,
      "client_id, user, pod, heartbeat_ms, max_message_bytes, max_rooms, server_time, version", NULL,
@@ -43,6 +47,9 @@ const struct event events_table[] = {
     {"message:status", ENVELOPE_CHAT, EVENT_UNLIMITED, NULL, "ids, status, user, room?", NULL,
      NULL},
     {"channel:activity", ENVELOPE_NOTIFICATION, EVENT_UNLIMITED, NULL, EVENT_ANYTHING, NULL, NULL},
+    {"auth:expiring", ENVELOPE_SYSTEM, EVENT_UNLIMITED, NULL, "expires_at", NULL, NULL},
+    {"system:degraded", ENVELOPE_SYSTEM, EVENT_UNLIMITED, NULL, "reason", NULL, NULL},
+    {"system:restored", ENVELOPE_SYSTEM, EVENT_UNLIMITED, NULL, "reason", NULL, NULL},
     {"reply", ENVELOPE_SYSTEM, EVENT_UNLIMITED, NULL, "ref?, status", NULL, NULL},
     {"error", ENVELOPE_SYSTEM, EVENT_UNLIMITED, NULL, "status, code, message, data?", NULL, NULL},
     {.name = NULL},
@@ -81,11 +88,24 @@ const struct event *events_find(struct slice name)
 
 /* --- answers --- */
 
+/* Whose message was refused, and where it was meant to go as far as that could be read. */
+static void log_refusal(const struct client *client, const struct fault *fault,
+                        const struct envelope *failed)
+{
+    struct slice room = slice_of(failed->room.bytes, failed->room.len);
+    const struct room *home = client_home(client);
+    if (failed->target != ENVELOPE_ROOM)
+        room = failed->target == ENVELOPE_OWN_ROOM && home != NULL ? home->name : SLICE_NONE;
+    log_info("message:refused", log_user(client_user_id(client)), log_room(room),
+             log_str("code", fault_code_name(fault->code)), log_str("reason", fault->message));
+}
+
 void event_send_error(struct client *client, const struct fault *fault,
                       const struct envelope *failed)
 {
     struct shard *shard = client_shard(client);
     counter_add(&shard->counters.errors_total[fault->code], 1);
+    log_refusal(client, fault, failed);
     buf_clear(&shard->scratch);
     envelope_append_error(&shard->scratch, fault, failed);
     if (shard->scratch.err == ERR_OK)

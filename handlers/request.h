@@ -7,6 +7,7 @@
  */
 
 #include <microhttpd.h>
+#include <stdatomic.h>
 #include <stdbool.h>
 
 #include "core/base/buf.h"
@@ -21,10 +22,20 @@
 struct client;
 struct http;
 struct presence_request;
+struct room;
 struct rooms_request;
 struct route;
 struct service;
 struct user;
+
+/* A room whose subscription an upgrade waits for. */
+struct request_wait {
+    struct bus_waiter waiter;
+    struct request *request;
+    struct room *room; /* counted */
+};
+
+enum { REQUEST_WAITS_MAX = 2 }; /* the path's room, the user's */
 
 struct request {
     struct service *service;
@@ -45,7 +56,9 @@ struct request {
     struct user *user;        /* who its token names, counted; NULL: authentication is off */
     struct client *client;    /* admitted, its socket not handed over yet */
     int socket;               /* the duplicate that will be handed over; -1: none */
-    struct bus_waiter waiter; /* while the room's subscription is awaited */
+    struct request_wait waits[REQUEST_WAITS_MAX];
+    unsigned waits_count;
+    atomic_uint awaiting;     /* of them, those that are not over; the last one resumes */
     char extensions[HANDSHAKE_EXTENSIONS_SIZE]; /* agreed on when it was admitted */
     bool events;                                /* the client asked for chat.events.v1 */
     bool awaited;                               /* the answer is due */

@@ -69,25 +69,45 @@ struct slice token_find(const struct request *request, struct buf *scratch)
     return token.ptr != NULL ? token : token_of_query(request, scratch);
 }
 
+static const struct fault no_token = {
+    .code = FAULT_AUTH_FAILED, .message = "a token is needed", .field = "token"};
+
+enum err token_check_text(struct service *service, struct slice token, const struct user *same,
+                          struct user **out, struct fault *fault)
+{
+    enum err err = ERR_INVALID;
+    *out = NULL;
+    *fault = no_token;
+    if (token.ptr != NULL)
+        err = auth_check(service->auth, token, clock_wall_ms(), out, fault);
+    if (err == ERR_OK && same != NULL && !slice_equals((*out)->id, same->id)) {
+        user_release(*out);
+        *out = NULL;
+        fault->code = FAULT_AUTH_FAILED;
+        fault->message = "the token is another user's";
+        err = ERR_INVALID;
+    }
+    if (err == ERR_OK)
+        return ERR_OK;
+    atomic_fetch_add(&service->auth_failed_total, 1);
+    log_info("auth:failed", log_user(same != NULL ? same->id : SLICE_NONE),
+             log_str("reason", fault->message));
+    return err;
+}
+
 struct refusal token_check(struct request *request)
 {
     struct service *service = request->service;
-    struct refusal refusal = {
-        .fault = {.code = FAULT_AUTH_FAILED, .message = "a token is needed", .field = "token"},
-        .headers = {{MHD_HTTP_HEADER_WWW_AUTHENTICATE, "Bearer"}}};
+    struct refusal refusal = {.headers = {{MHD_HTTP_HEADER_WWW_AUTHENTICATE, "Bearer"}}};
     struct buf scratch;
     if (service->auth == NULL || request->user != NULL)
         return (struct refusal){0};
     buf_init(&scratch, HEADER_MAX);
-    struct slice token = token_find(request, &scratch);
-    enum err err = ERR_INVALID;
-    if (token.ptr != NULL)
-        err = auth_check(service->auth, token, clock_wall_ms(), &request->user, &refusal.fault);
+    enum err err = token_check_text(service, token_find(request, &scratch), NULL, &request->user,
+                                    &refusal.fault);
     buf_fini(&scratch);
     if (err == ERR_OK)
         return (struct refusal){0};
     refusal.status = MHD_HTTP_UNAUTHORIZED;
-    atomic_fetch_add(&service->auth_failed_total, 1);
-    log_info("auth:failed", log_str("reason", refusal.fault.message));
     return refusal;
 }

@@ -12,6 +12,7 @@
 
 #include "core/auth/user.h"
 #include "core/base/clock.h"
+#include "core/base/log.h"
 #include "core/chat/client.h"
 #include "core/chat/hub.h"
 #include "core/limit/address.h"
@@ -182,8 +183,22 @@ static struct refusal check_connects(const struct request *request)
     return refusal;
 }
 
+/* Who was not let in where. What is no upgrade, or has no good token, concerns no user. */
+static void log_refusal(const struct request *request, const struct named_room *room,
+                        const struct refusal *refusal)
+{
+    if (refusal->status == MHD_HTTP_FORBIDDEN || refusal->status == MHD_HTTP_TOO_MANY_REQUESTS ||
+        refusal->status == MHD_HTTP_SERVICE_UNAVAILABLE)
+        log_info("client:refused",
+                 log_user(request->user != NULL ? request->user->id : SLICE_NONE),
+                 log_room(room->name), log_uint("status", refusal->status),
+                 log_str("class", refusal->limited.class),
+                 log_str("reason", refusal->fault.message));
+}
+
 static struct refusal check_all(struct request *request, struct named_room *room)
 {
+    *room = (struct named_room){.name = SLICE_NONE};
     struct refusal refusal = check_body(request);
     if (refusal.status == 0)
         refusal = check_handshake(request);
@@ -260,17 +275,48 @@ static enum MHD_Result answer_101(struct request *request)
 
 static void on_subscribed(struct bus_waiter *waiter)
 {
-    struct request *request = LIST_ENTRY(waiter, struct request, waiter);
-    MHD_resume_connection(request->connection);
+    const struct request_wait *wait = LIST_ENTRY(waiter, struct request_wait, waiter);
+    struct request *request = wait->request;
+    if (atomic_fetch_sub(&request->awaiting, 1) == 1)
+        MHD_resume_connection(request->connection);
 }
 
-/* Whether the answer must wait until Redis knows that this pod wants the room. */
-static bool must_await(const struct request *request)
+/* Takes the count of the room, which may be NULL. */
+static void add_wait(struct request *request, struct room *room)
 {
-    const struct room *room = client_home(request->client);
-    const struct service *service = request->service;
-    return service->bus != NULL && room != NULL && !atomic_load(&room->subscribed) &&
-           bus_is_connected(service->bus);
+    if (room == NULL || atomic_load(&room->subscribed)) {
+        room_release(room);
+        return;
+    }
+    request->waits[request->waits_count++] = (struct request_wait){
+        .waiter = {.room = room->name, .done = on_subscribed}, .request = request, .room = room};
+}
+
+/* The answer waits until Redis knows that this pod wants the rooms that the client is in from the
+ * start: who is told that it is connected gets everything from then on. */
+static bool must_await(struct request *request)
+{
+    char bytes[ROOM_NAME_MAX];
+    const struct client *client = request->client;
+    struct room *home = client_home(client);
+    struct service *service = request->service;
+    if (service->bus == NULL || !bus_is_connected(service->bus))
+        return false;
+    add_wait(request, home != NULL ? room_retain(home) : NULL);
+    if (request->user != NULL || request->events)
+        add_wait(request,
+                 hub_find_room(service->hub, room_users_name(client_user_id(client), bytes)));
+    return request->waits_count != 0;
+}
+
+static void await_all(struct request *request)
+{
+    unsigned count = request->waits_count;
+    request->awaited = true;
+    atomic_store(&request->awaiting, count);
+    MHD_suspend_connection(request->connection);
+    for (unsigned i = 0; i < count; i++)
+        bus_await(request->service->bus, &request->waits[i].waiter);
 }
 
 static enum err take_socket(struct request *request)
@@ -293,15 +339,12 @@ static enum MHD_Result admit(struct request *request, const struct named_room *r
     if (err != ERR_OK) {
         struct refusal refusal =
             unavailable(err == ERR_FULL ? "all places are taken" : "no place can be had now");
+        log_refusal(request, room, &refusal);
         return reply_refusal(request->connection, &refusal);
     }
     if (!must_await(request))
         return answer_101(request);
-    request->awaited = true;
-    request->waiter =
-        (struct bus_waiter){.room = client_home(request->client)->name, .done = on_subscribed};
-    MHD_suspend_connection(request->connection);
-    bus_await(request->service->bus, &request->waiter);
+    await_all(request);
     return MHD_YES;
 }
 
@@ -311,8 +354,10 @@ enum MHD_Result upgrade_answer(struct request *request)
     if (request->awaited)
         return answer_101(request);
     struct refusal refusal = check_all(request, &room);
-    if (refusal.status != 0)
+    if (refusal.status != 0) {
+        log_refusal(request, &room, &refusal);
         return reply_refusal(request->connection, &refusal);
+    }
     return admit(request, &room);
 }
 
@@ -322,6 +367,8 @@ void upgrade_forget(struct request *request)
         client_abandon(request->client);
     if (request->socket != -1)
         close(request->socket);
+    while (request->waits_count != 0)
+        room_release(request->waits[--request->waits_count].room);
     user_release(request->user);
     request->user = NULL;
     request->client = NULL;

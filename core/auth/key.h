@@ -22,7 +22,7 @@
 #include "core/base/slice.h"
 
 enum {
-    KEY_SECRET_MIN = 32, /* RFC 7518 3.2: no shorter than the hash of HS256 */
+    KEY_SECRET_STRONG = 32, /* bytes; RFC 7518 3.2: no shorter than the hash of HS256 */
     KEY_RSA_BITS_MIN = 2048,
     KEY_RSA_BITS_MAX = 8192, /* more only costs time */
 };

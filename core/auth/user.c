@@ -60,6 +60,8 @@ const char *user_check_id(struct slice id)
     if (!utf8_is_valid(id.ptr, id.len) || utf8_has_control(id.ptr, id.len) ||
         memchr(id.ptr, '/', id.len) != NULL)
         return "the token's sub must be UTF-8 without control characters and slashes";
+    if (slice_equals_str(id, USER_SERVICE_ID))
+        return "the token's sub is server, which is the service itself";
     return NULL;
 }
 

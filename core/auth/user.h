@@ -57,6 +57,9 @@ struct user *user_retain(struct user *user);
 /* Takes NULL. */
 void user_release(struct user *user);
 
+/* What the service's own messages are from: nobody is called so. */
+#define USER_SERVICE_ID "server"
+
 /* Names the rule that a user's id breaks (that of rooms' names, shorter); NULL when none. */
 const char *user_check_id(struct slice id);
 

@@ -6,6 +6,7 @@
  */
 #include "core/chat/client.h"
 
+#include <assert.h>
 #include <sys/epoll.h>
 
 #include "core/auth/user.h"
@@ -56,16 +57,27 @@ struct client *client_try_create(struct shard *shard, const struct hub_admission
     return client;
 }
 
+/* What was said to those who were here before it. */
+static void say_standing(struct client *client)
+{
+    const struct message *standing = client->shard->standing;
+    if (client->events && standing != NULL)
+        client_send(client, WS_TEXT, message_payload(standing));
+}
+
 static void run_join(struct loop_task *task, struct loop *loop)
 {
     struct client *client = LIST_ENTRY(task, struct client, task);
     (void)loop;
     client->tasks--;
     const struct hub_opts *opts = hub_opts(client->shard->hub);
-    if (client_enter_reserved(client) != ERR_OK)
+    if (client_enter_reserved(client) != ERR_OK) {
         client_end(client, WS_CLOSE_INTERNAL, "out of memory");
-    else if (opts->on_join != NULL)
+        return;
+    }
+    if (opts->on_join != NULL)
         opts->on_join(opts->arg, client);
+    say_standing(client);
 }
 
 void client_join(struct client *client)
@@ -75,14 +87,24 @@ void client_join(struct client *client)
     loop_post(client->shard->loop, &client->task);
 }
 
+/* When `left_ms` of the token's time are left (leeway included) it is the moment to say so. */
+static uint64_t wait_before_warning_ms(uint64_t left_ms, uint64_t short_wait_ms)
+{
+    const uint64_t ahead_ms = CLIENT_EXPIRING_MS + USER_LEEWAY_MS;
+    return left_ms > ahead_ms ? left_ms - ahead_ms : short_wait_ms;
+}
+
 /* By the clock that does not jump, which the wall's may do. */
-static enum err arm_expiry(struct client *client)
+static enum err arm_expiry(struct client *client, bool is_new)
 {
     struct shard *shard = client->shard;
     if (client->user == NULL || client->close_sent)
         return ERR_OK;
-    return agenda_set(&shard->expiries, &client->expiry,
-                      loop_now_ms(shard->loop) + user_time_left_ms(client->user, clock_wall_ms()));
+    uint64_t left_ms = user_time_left_ms(client->user, clock_wall_ms());
+    uint64_t wait_ms = left_ms;
+    if (client->events && !client->warned)
+        wait_ms = wait_before_warning_ms(left_ms, is_new ? 0 : left_ms / 2);
+    return agenda_set(&shard->expiries, &client->expiry, loop_now_ms(shard->loop) + wait_ms);
 }
 
 static void run_attach(struct loop_task *task, struct loop *loop)
@@ -104,7 +126,7 @@ static void run_attach(struct loop_task *task, struct loop *loop)
             list_move_back(&shard->flush, &client->flush);
         if (hub_is_draining(shard->hub))
             client_end(client, WS_CLOSE_GOING_AWAY, "server is shutting down");
-        else if (arm_expiry(client) != ERR_OK)
+        else if (arm_expiry(client, true) != ERR_OK)
             client_end(client, WS_CLOSE_INTERNAL, "out of memory");
         else if (attach->early_len != 0)
             client_feed(client, slice_of(attach->early, attach->early_len));
@@ -221,16 +243,38 @@ bool client_is_critical(const struct client *client)
 enum err client_set_user(struct client *client, struct user *user)
 {
     struct user *old = client->user;
+    bool was_warned = client->warned;
     client->user = user;
-    enum err err = arm_expiry(client);
-    client->user = err == ERR_OK ? user_retain(user) : old;
-    if (err == ERR_OK)
-        user_release(old);
-    return err;
+    client->warned = was_warned && user->expires_ms <= old->expires_ms;
+    enum err err = arm_expiry(client, false);
+    if (err != ERR_OK) {
+        client->user = old;
+        client->warned = was_warned;
+        return err;
+    }
+    user_retain(user);
+    user_release(old);
+    return ERR_OK;
+}
+
+/* From now on its end is waited for; an entry that is in is moved without memory. */
+static void warn(struct client *client)
+{
+    const struct hub_opts *opts = hub_opts(client->shard->hub);
+    client->warned = true;
+    enum err err = arm_expiry(client, false);
+    assert(err == ERR_OK);
+    (void)err;
+    if (opts->on_expiring != NULL)
+        opts->on_expiring(opts->arg, client);
 }
 
 void client_expire(struct client *client)
 {
+    if (client->events && !client->warned && client->close_reason == NULL) {
+        warn(client);
+        return;
+    }
     agenda_remove(&client->shard->expiries, &client->expiry);
     if (client->close_reason == NULL)
         counter_add(&client->shard->counters.auth_ended_total, 1);

@@ -56,6 +56,7 @@ enum {
     CLIENT_CHATTER_US = 2,
     CLIENT_CHATTER_AHEAD_US = 2000,
     CLIENT_CHATTER_FREE = 16,
+    CLIENT_EXPIRING_MS = 60 * 1000, /* so long before its token is over it is told (hub_opts) */
 };
 
 enum client_state {
@@ -101,6 +102,7 @@ struct client {
     bool throttled;         /* not read from: too much waits for it */
     bool events;            /* asked for chat.events.v1 */
     bool told;              /* its memberships were told (hub_opts.on_member) */
+    bool warned;            /* that its token is soon over (hub_opts.on_expiring) */
     bool left;              /* has given up its memberships */
     bool close_received;    /* the peer's Close is here, or can no longer be understood */
     bool close_sent;        /* our Close is queued or out */
@@ -140,8 +142,10 @@ bool client_is_events(const struct client *client);
 void *client_data(const struct client *client);
 void client_set_data(struct client *client, void *data);
 /*
- * A new token of the same user: its rights and its end count from now on; the client has a count of
- * its own. ERR_NOMEM leaves the client with the old one.
+ * A new token of the same user: its end counts from now on; the client has a count of its own. That
+ * it is soon over is said by half of its time when all of that is short, lest a client whose tokens
+ * are never good for long does nothing but renew them. ERR_NOMEM leaves the client with the old
+ * one.
  */
 MUST_USE enum err client_set_user(struct client *client, struct user *user);
 
@@ -159,6 +163,10 @@ void client_send(struct client *client, enum ws_opcode opcode, struct slice payl
  */
 void client_count_publish(struct client *client, const struct room *room, size_t bytes);
 
+/* Lets the client rest: nothing is read from it for so long, behind what it rests already. What it
+ * said before is still taken. */
+void client_rest(struct client *client, uint64_t ms);
+
 /*
  * Ends the client: what waits for it goes out, then a Close with this code and reason (a constant,
  * at most WS_CLOSE_REASON_MAX bytes). Idempotent; nothing of the client is reported afterwards.
@@ -169,6 +177,11 @@ void client_close(struct client *client, unsigned code, const char *reason);
 
 /* The room when the client is a member of it, else NULL. Not counted for the caller. */
 struct room *client_find_room(const struct client *client, struct slice name);
+/* Some room that it is in, for which `fits` holds; NULL: there is none. Not counted for the caller.
+ */
+struct room *client_find_room_that(const struct client *client,
+                                   bool (*fits)(const void *arg, struct slice name),
+                                   const void *arg);
 /* How many rooms it is in; hidden ones do not count. */
 unsigned client_room_count(const struct client *client);
 
@@ -231,7 +244,7 @@ void client_unpace(struct client *client);
 /* Sends a ping. */
 void client_ping(struct client *client);
 
-/* Its token is over, and the leeway too. */
+/* Its token is soon over, or over with the leeway, too. */
 void client_expire(struct client *client);
 
 /* Leaves at the end of the turn with this code; for use while arrays are walked. */

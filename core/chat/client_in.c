@@ -56,6 +56,15 @@ static void count_chatter(struct client *client, uint32_t frames)
     hold(client);
 }
 
+void client_rest(struct client *client, uint64_t ms)
+{
+    uint64_t now_us = loop_now_ms(client->shard->loop) * 1000;
+    if (client->pace_us < now_us)
+        client->pace_us = now_us;
+    client->pace_us += ms * 1000;
+    hold(client);
+}
+
 void client_unpace(struct client *client)
 {
     list_remove(&client->paced);

@@ -129,23 +129,13 @@ static enum err seat_first_room(struct client *client)
     return err;
 }
 
-/* The name of the room of the client's user (EVENTS: rooms by right). */
-static struct slice write_users_name(const struct client *client, char out[ROOM_NAME_MAX])
-{
-    size_t prefix = sizeof ROOM_USER_PREFIX - 1;
-    struct slice id = client_user_id(client);
-    memcpy(out, ROOM_USER_PREFIX, prefix);
-    memcpy(out + prefix, id.ptr, id.len);
-    return slice_of(out, prefix + id.len);
-}
-
 enum err client_reserve_rooms(struct client *client)
 {
     char name[ROOM_NAME_MAX];
     struct seat *seat = NULL;
     if (client->user == NULL && !client->events)
         return ERR_OK;
-    struct slice users = write_users_name(client, name);
+    struct slice users = room_users_name(client_user_id(client), name);
     bool is_first = client->room.room != NULL && slice_equals(client->room.room->name, users);
     if (!is_first && (seat = client_reserve_room(client, users)) == NULL)
         return ERR_NOMEM;
@@ -202,6 +192,19 @@ struct room *client_find_room(const struct client *client, struct slice name)
         return room;
     const struct seat *seat = find_seat(client, name);
     return seat != NULL ? seat->room.room : NULL;
+}
+
+struct room *client_find_room_that(const struct client *client,
+                                   bool (*fits)(const void *arg, struct slice name),
+                                   const void *arg)
+{
+    struct room *room = client->room.room;
+    if (room != NULL && fits(arg, room->name))
+        return room;
+    for (const struct seat *seat = client->seats; seat != NULL; seat = seat->next)
+        if (!seat->leaving && fits(arg, seat->room.room->name))
+            return seat->room.room;
+    return NULL;
 }
 
 unsigned client_room_count(const struct client *client)

@@ -4,14 +4,13 @@
  */
 #include "core/chat/eviction.h"
 
+#include "core/base/log.h"
 #include "core/base/mem.h"
 #include "core/base/uuid.h"
 #include "core/chat/client.h"
 #include "core/chat/hub.h"
 #include "core/chat/shard.h"
 #include "core/ws/frame.h"
-
-enum { USER_ROOM_MAX = ROOM_NAME_MAX };
 
 struct evicting {
     struct loop_task task;
@@ -67,6 +66,13 @@ static void end(const struct evicting *evicting, struct client *client)
 
 /* --- a room --- */
 
+static void vacate(const struct evicting *evicting, struct client *client, struct seat *seat)
+{
+    log_info("room:put_out", log_user(client_user_id(client)), log_room(evicting->room->name),
+             log_text("reason", slice_of(evicting->reason, evicting->reason_len)));
+    client_vacate(client, seat);
+}
+
 static void put_out_of_room(const struct evicting *evicting, struct client *client)
 {
     struct seat *seat = NULL;
@@ -77,7 +83,7 @@ static void put_out_of_room(const struct evicting *evicting, struct client *clie
         client_begin_leaving(client, evicting->room->name, &seat) != ERR_OK)
         end(evicting, client);
     else if (seat != NULL)
-        client_vacate(client, seat);
+        vacate(evicting, client, seat);
 }
 
 void eviction_of_room(struct hub *hub, struct slice name, const struct eviction *eviction)
@@ -101,13 +107,9 @@ static void put_out(const struct evicting *evicting, struct client *client)
 
 static struct room *find_room_of(struct hub *hub, struct slice user)
 {
-    char name[USER_ROOM_MAX];
-    size_t prefix = sizeof ROOM_USER_PREFIX - 1;
-    if (user.len > sizeof name - prefix)
-        return NULL;
-    memcpy(name, ROOM_USER_PREFIX, prefix);
-    memcpy(name + prefix, user.ptr, user.len);
-    return hub_find_room(hub, slice_of(name, prefix + user.len));
+    char bytes[ROOM_NAME_MAX];
+    struct slice name = room_users_name(user, bytes);
+    return name.ptr != NULL ? hub_find_room(hub, name) : NULL;
 }
 
 void eviction_of_user(struct hub *hub, struct slice user, const struct eviction *eviction)

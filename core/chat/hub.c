@@ -56,6 +56,14 @@ struct passing {
     char except[UUID_TEXT_LEN];
 };
 
+/* The same, for events clients. */
+struct announcement {
+    struct loop_task task;
+    struct shard *shard;
+    struct message *message; /* counted */
+    bool stands;
+};
+
 static void init_condition(pthread_cond_t *condition)
 {
     pthread_condattr_t attr;
@@ -457,6 +465,28 @@ void hub_publish_passing(struct hub *hub, struct room *room, struct message *mes
         if (passing->except_len != 0)
             memcpy(passing->except, except.ptr, except.len);
         loop_post(hub->shards[i]->loop, &passing->delivery.task);
+    }
+}
+
+static void run_announcement(struct loop_task *task, struct loop *loop)
+{
+    struct announcement *announcement = (struct announcement *)task;
+    (void)loop;
+    shard_take_announced(announcement->shard, announcement->message, announcement->stands);
+    message_release(announcement->message);
+    mem_free(announcement);
+}
+
+/* To each loop, even one without clients: it tells those who come. */
+void hub_announce(struct hub *hub, struct message *message, bool stands)
+{
+    for (unsigned i = 0; i < hub->opts.loops; i++) {
+        struct announcement *announcement = mem_zalloc(sizeof *announcement);
+        *announcement = (struct announcement){.task.run = run_announcement,
+                                              .shard = hub->shards[i],
+                                              .message = message_retain(message),
+                                              .stands = stands};
+        loop_post(hub->shards[i]->loop, &announcement->task);
     }
 }
 

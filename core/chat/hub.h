@@ -53,6 +53,9 @@ struct hub_opts {
      * is the first and the last to be told); hidden rooms are not told. On the client's loop. May
      * be NULL. */
     void (*on_member)(void *arg, struct client *client, struct slice room, bool joined);
+    /* The events client's token is over in CLIENT_EXPIRING_MS, or sooner: told once for each token, on
+     * the client's loop. May be NULL. */
+    void (*on_expiring)(void *arg, struct client *client);
     /* hub_take_interest has something to take. No lock is held. NULL: nobody is interested. */
     void (*on_interest)(void *arg);
 };
@@ -112,6 +115,12 @@ void hub_publish(struct hub *hub, struct room *room, struct message *message,
  */
 void hub_publish_passing(struct hub *hub, struct room *room, struct message *message,
                          struct slice except);
+
+/*
+ * Gives the message to all events clients on this pod. `stands`: those that come later are told it,
+ * too, first thing behind on_join, until the next call. One thread at a time.
+ */
+void hub_announce(struct hub *hub, struct message *message, bool stands);
 
 /* This pod is interested in the room as if it had a member more here, or not any more. Without
  * memory nothing happens; then the latter must not be called. */

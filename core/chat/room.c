@@ -30,6 +30,16 @@ bool room_is_users(struct slice name)
     return name.len >= len && memcmp(name.ptr, ROOM_USER_PREFIX, len) == 0;
 }
 
+struct slice room_users_name(struct slice user, char out[ROOM_NAME_MAX])
+{
+    size_t prefix = sizeof ROOM_USER_PREFIX - 1;
+    if (user.len > ROOM_NAME_MAX - prefix)
+        return SLICE_NONE;
+    memcpy(out, ROOM_USER_PREFIX, prefix);
+    memcpy(out + prefix, user.ptr, user.len);
+    return slice_of(out, prefix + user.len);
+}
+
 bool room_is_hidden(struct slice name)
 {
     return name.ptr == NULL || name.ptr[0] == '/' || room_is_users(name);

@@ -83,6 +83,8 @@ struct fault room_check_name(struct slice name);
 
 /* Whether the name is of a user's own room, `user:{id}`. */
 bool room_is_users(struct slice name);
+/* The name of a user's room; ptr NULL when that would be too long. */
+struct slice room_users_name(struct slice user, char out[ROOM_NAME_MAX]);
 /* Whether it is of a room that only the service itself knows: a user's own, or a group of events
  * clients. */
 bool room_is_hidden(struct slice name);

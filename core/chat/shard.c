@@ -66,6 +66,7 @@ void shard_destroy(struct shard *shard)
     compressor_fini(&shard->compressor);
     buf_fini(&shard->scratch);
     agenda_fini(&shard->expiries);
+    message_release(shard->standing);
     mem_free(shard);
 }
 
@@ -176,8 +177,10 @@ void shard_take(struct shard *shard, struct room *room, const struct message *me
     }
 }
 
-/* What the batches hold now is for this member, what comes next is not. */
-static bool must_skip(struct shard *shard, const struct client *client, struct slice except)
+/* Whether a message is not for this member, though what the batches hold now is. */
+typedef bool skip_fn(struct shard *shard, const struct client *client, struct slice except);
+
+static bool skips_passing(struct shard *shard, const struct client *client, struct slice except)
 {
     if (except.len != 0 && slice_equals(client_id(client), except))
         return true;
@@ -187,18 +190,25 @@ static bool must_skip(struct shard *shard, const struct client *client, struct s
     return true;
 }
 
+static bool skips_plain(struct shard *shard, const struct client *client, struct slice except)
+{
+    (void)shard;
+    (void)except;
+    return !client_is_events(client);
+}
+
 /*
  * Who is skipped takes what the batch holds so far into its queue, and is then marked as if it had
  * taken the message, too: `taken` is moved behind it once it stands there.
  */
-void shard_take_passing(struct shard *shard, struct room *room, const struct message *message,
-                        struct slice except)
+static void take_some(struct shard *shard, struct room *room, const struct message *message,
+                      skip_fn *skips, struct slice except)
 {
     struct room_part *part = &room->parts[shard->index];
     uint32_t skipped = 0;
     for (uint32_t i = 0; i < part->count; i++) {
         struct client *client = part->members[i].client;
-        if (!must_skip(shard, client, except))
+        if (!skips(shard, client, except))
             continue;
         client_queue_taken_of(client, part->members[i].membership);
         client->dirty_parts = SKIPPED;
@@ -217,6 +227,19 @@ void shard_take_passing(struct shard *shard, struct room *room, const struct mes
         client->dirty_parts = 0;
         skipped--;
     }
+}
+
+void shard_take_passing(struct shard *shard, struct room *room, const struct message *message,
+                        struct slice except)
+{
+    take_some(shard, room, message, skips_passing, except);
+}
+
+void shard_take_announced(struct shard *shard, struct message *message, bool stands)
+{
+    message_release(shard->standing);
+    shard->standing = stands ? message_retain(message) : NULL;
+    take_some(shard, hub_global(shard->hub), message, skips_plain, SLICE_NONE);
 }
 
 /* --- time --- */
@@ -293,11 +316,18 @@ static void check_paced(struct shard *shard, struct deadline *deadline)
     }
 }
 
+/* Tokens that were issued together are over together: each turn takes some of them. */
 static void check_expiries(struct shard *shard, struct deadline *deadline)
 {
     struct agenda_entry *first;
-    while ((first = agenda_first(&shard->expiries)) != NULL && is_due(deadline, first->at))
+    unsigned taken = 0;
+    while ((first = agenda_first(&shard->expiries)) != NULL && is_due(deadline, first->at)) {
+        if (taken++ == SHARD_EXPIRIES_MAX) {
+            deadline->next_ms = deadline->now_ms;
+            return;
+        }
         client_expire(LIST_ENTRY(first, struct client, expiry));
+    }
 }
 
 static void check_ending(struct shard *shard, struct deadline *deadline)

@@ -26,6 +26,8 @@ enum {
     SHARD_READ_BYTES = 64 * 1024,
     /* So many tasks waiting at another loop let this one read no more for a moment. */
     SHARD_PENDING_MAX = 4096,
+    /* Clients whose token is over, or soon is, that one turn takes. */
+    SHARD_EXPIRIES_MAX = 256,
 };
 
 struct client;
@@ -39,6 +41,7 @@ struct shard {
     struct ws_pool *pool;
     struct compressor compressor;
     struct buf scratch; /* for composing one message at a time */
+    struct message *standing; /* counted: said to each events client that comes; NULL: nothing */
     struct counters counters;
     uint32_t turn; /* counts turns with several dirty parts, to find who is in more than one */
 
@@ -67,6 +70,9 @@ void shard_take(struct shard *shard, struct room *room, const struct message *me
  * who have much waiting. */
 void shard_take_passing(struct shard *shard, struct room *room, const struct message *message,
                         struct slice except);
+
+/* The same for events clients alone, of all clients; `stands` as with hub_announce. */
+void shard_take_announced(struct shard *shard, struct message *message, bool stands);
 
 /* Ends all clients with 1001. */
 void shard_close_all(struct shard *shard);

@@ -252,6 +252,16 @@ void presence_update(struct presence *presence, struct presence_client *client,
          &(struct event){.run = run_update, .client = client, .status = status, .first = text});
 }
 
+static void run_rename(struct presence *presence, const struct event *event)
+{
+    roster_rename(&presence->roster, event->client, event->first, now(presence));
+}
+
+void presence_rename(struct presence *presence, struct presence_client *client, struct slice name)
+{
+    post(presence, &(struct event){.run = run_rename, .client = client, .first = name});
+}
+
 static void run_type(struct presence *presence, const struct event *event)
 {
     const struct roster_user *user = roster_user_of(event->client);

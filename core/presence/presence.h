@@ -110,6 +110,9 @@ static inline void presence_touch(struct presence *presence, struct presence_cli
 void presence_update(struct presence *presence, struct presence_client *client,
                      enum presence_status status, struct slice text);
 
+/* The user's name, by its newest token; ptr NULL: it has none. */
+void presence_rename(struct presence *presence, struct presence_client *client, struct slice name);
+
 /* The user types in the room, or stopped. */
 void presence_type(struct presence *presence, struct presence_client *client, struct slice id,
                    struct slice room, bool typing);

@@ -243,6 +243,16 @@ static void say_note(const struct roster *roster, const struct roster_user *user
         roster->opts.note(roster->opts.arg, user, ask);
 }
 
+static void say_change(const struct roster *roster, struct profile *profile,
+                       struct roster_time time)
+{
+    if (profile->stamp_ms < time.wall_ms)
+        profile->stamp_ms = time.wall_ms;
+    else
+        profile->stamp_ms++;
+    say_everywhere(roster, &profile->is);
+}
+
 /* Says a named user's status when it is another one than was said. */
 static void review(const struct roster *roster, struct profile *profile, struct roster_time time)
 {
@@ -250,11 +260,20 @@ static void review(const struct roster *roster, struct profile *profile, struct 
     if (status == profile->shown)
         return;
     profile->shown = status;
-    if (profile->stamp_ms < time.wall_ms)
-        profile->stamp_ms = time.wall_ms;
-    else
-        profile->stamp_ms++;
-    say_everywhere(roster, &profile->is);
+    say_change(roster, profile, time);
+}
+
+void roster_rename(struct roster *roster, struct presence_client *client, struct slice name,
+                   struct roster_time time)
+{
+    if (!client->named)
+        return;
+    struct profile *profile = tab_of(client)->profile;
+    if (slice_equals(slice_str(profile->name), name))
+        return;
+    mem_free(profile->name);
+    profile->name = copy_text(name);
+    say_change(roster, profile, time);
 }
 
 /* --- coming and going --- */

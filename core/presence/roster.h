@@ -121,6 +121,10 @@ void roster_add(struct roster *roster, struct presence_client *client, struct ro
 /* Frees the client, which has left its rooms. */
 void roster_remove(struct roster *roster, struct presence_client *client, struct roster_time time);
 
+/* The client's user is called so from now on (ptr NULL: it has no name). */
+void roster_rename(struct roster *roster, struct presence_client *client, struct slice name,
+                   struct roster_time time);
+
 /* --- rooms (roster_rooms.c) --- */
 
 /* A room is made when it is needed, and forgotten when nothing is in it. NULL without memory. */

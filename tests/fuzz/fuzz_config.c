@@ -97,9 +97,7 @@ static enum verdict judge(const struct config_variable *variable, const char *te
         good = fits(BOOL, text);
         break;
     case CONFIG_TEXT:
-        break;
     case CONFIG_SECRET:
-        good = strlen(text) >= variable->min;
         break;
     case CONFIG_LIMIT:
         return fits(LIMIT, text) ? EITHER : BAD;

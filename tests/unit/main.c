@@ -41,6 +41,7 @@
     SUITE("core/ws/frame", frame_tests)                                                            \
     SUITE("core/ws/handshake", handshake_tests)                                                    \
     SUITE("core/ws/session", session_tests)                                                        \
+    SUITE("core/chat/announce", announce_tests)                                                    \
     SUITE("core/chat/batch", batch_tests)                                                          \
     SUITE("core/chat/client", client_tests)                                                        \
     SUITE("core/chat/client_chatter", client_chatter_tests)                                        \
@@ -86,6 +87,7 @@
     SUITE("handlers/events", events_tests)                                                         \
     SUITE("handlers/limited", limited_tests)                                                       \
     SUITE("handlers/origin", origin_tests)                                                         \
+    SUITE("handlers/outage", outage_tests)                                                         \
     SUITE("handlers/replay", replay_tests)                                                         \
     SUITE("handlers/request", request_tests)                                                       \
     SUITE("handlers/room_list", room_list_tests)                                                   \

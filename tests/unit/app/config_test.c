@@ -297,15 +297,15 @@ static void authentication_needs_something_to_check_tokens_with(void)
     clear_environment();
 }
 
-static void secrets_have_32_bytes_and_are_not_shown(void)
+static void secrets_may_be_short(void)
 {
-    struct config config;
-    load_good("AUTH_JWT_SECRET", "0123456789abcdef0123456789abcdef", &config);
-    CU_ASSERT_STRING_EQUAL(config.auth_jwt_secret, "0123456789abcdef0123456789abcdef");
-    config_fini(&config);
-    is_refused_with("AUTH_JWT_SECRET", "0123456789abcdef0123456789abcde",
-                    "chat-api: AUTH_JWT_SECRET=***: must have at least 32 bytes, such as openssl "
-                    "rand -base64 48 makes\n");
+    static const char *const secrets[] = {"0123456789abcdef0123456789abcdef", "s3cret", "x", " "};
+    for (size_t i = 0; i < sizeof secrets / sizeof *secrets; i++) {
+        struct config config;
+        load_good("AUTH_JWT_SECRET", secrets[i], &config);
+        CU_ASSERT_STRING_EQUAL(config.auth_jwt_secret, secrets[i]);
+        config_fini(&config);
+    }
 }
 
 static void texts_may_be_absent(void)
@@ -465,19 +465,22 @@ static void a_bad_redis_url_is_shown_without_its_password(void)
 
 static void a_secret_is_taken_and_never_shown(void)
 {
-    static const char *const bad[] = {"s3cret", "s3cret89012345", "s3cret with blanks",
-                                      "s3cret\twith a tab", "s3cret\xC3\xBC with an umlaut"};
+    static const char *const good[] = {"s3cret7890123456", "s3cret", "x"};
+    static const char *const bad[] = {"s3cret with blanks", "s3cret\twith a tab",
+                                      "s3cret\xC3\xBC with an umlaut"};
     struct config config;
-    load_good("API_KEY", "s3cret7890123456", &config);
-    CU_ASSERT_STRING_EQUAL(config.api_key, "s3cret7890123456");
-    config_fini(&config);
+    for (size_t i = 0; i < sizeof good / sizeof *good; i++) {
+        load_good("API_KEY", good[i], &config);
+        CU_ASSERT_STRING_EQUAL(config.api_key, good[i]);
+        config_fini(&config);
+    }
     load_good("API_KEY", "", &config);
     CU_ASSERT_PTR_NULL(config.api_key);
     config_fini(&config);
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
         struct capture capture;
         CU_ASSERT_EQUAL(load_with("API_KEY", bad[i], &config, &capture), ERR_INVALID);
-        CU_ASSERT_PTR_NOT_NULL(strstr(capture.text, "chat-api: API_KEY=***: must be 16 to 512 "));
+        CU_ASSERT_PTR_NOT_NULL(strstr(capture.text, "chat-api: API_KEY=***: must be 1 to 512 "));
         CU_ASSERT_PTR_NULL(strstr(capture.text, "s3cret"));
         capture_fini(&capture);
     }
@@ -574,7 +577,7 @@ CU_TestInfo config_tests[] = {
     {"booleans_are_true_or_false", booleans_are_true_or_false},
     {"authentication_needs_something_to_check_tokens_with",
      authentication_needs_something_to_check_tokens_with},
-    {"secrets_have_32_bytes_and_are_not_shown", secrets_have_32_bytes_and_are_not_shown},
+    {"secrets_may_be_short", secrets_may_be_short},
     {"texts_may_be_absent", texts_may_be_absent},
     {"limits_are_a_number_in_a_time_or_off", limits_are_a_number_in_a_time_or_off},
     {"proxies_are_networks", proxies_are_networks},

@@ -185,6 +185,118 @@ static void a_new_token_replaces_the_old_one(void)
     release_last(shorter);
 }
 
+static void say_expiring(void *arg, struct client *client)
+{
+    (void)arg;
+    client_reply(client, slice_str("expiring"));
+}
+
+/* Time goes on when the test says so. */
+static void start_frozen(struct chat *chat)
+{
+    struct hub_opts opts = chat_opts_frozen(1);
+    opts.on_expiring = say_expiring;
+    opts.ping_interval_ms = opts.pong_timeout_ms = 1000000000;
+    chat_start(chat, &opts);
+}
+
+enum { SECOND_MS = 1000 };
+
+static void events_clients_hear_of_the_end_ahead(void)
+{
+    struct chat chat;
+    struct peer events, plain;
+    struct user *user = user_for("anna", 1000 * SECOND_MS);
+    start_frozen(&chat);
+    join_as(&chat, &events, user, NULL, true);
+    join_as(&chat, &plain, user, NULL, false);
+    chat_advance(&chat, 500 * SECOND_MS);
+    CU_ASSERT_TRUE(peer_hears_nothing(&events));
+    chat_advance(&chat, (500 - USER_LEEWAY_MS / SECOND_MS) * SECOND_MS - CLIENT_EXPIRING_MS);
+    CU_ASSERT_TRUE(peer_hears(&events, "expiring"));
+    CU_ASSERT_TRUE(peer_hears_nothing(&plain));
+    chat_advance(&chat, 89 * SECOND_MS);
+    CU_ASSERT_TRUE(peer_hears_nothing(&events));
+    chat_advance(&chat, SECOND_MS);
+    CU_ASSERT_TRUE(peer_hears_close(&plain, WS_CLOSE_AUTH_ENDED));
+    /* By the wall, which stood still, its token was good for as long as ever. */
+    CU_ASSERT_TRUE(peer_hears_nothing(&events));
+    chat_advance(&chat, 1000 * SECOND_MS);
+    CU_ASSERT_TRUE(peer_hears_close(&events, WS_CLOSE_AUTH_ENDED));
+    peer_leave(&events);
+    peer_leave(&plain);
+    ends_well(&chat);
+    release_last(user);
+}
+
+static void whose_token_is_short_hears_so_at_once(void)
+{
+    static const int64_t lefts_ms[] = {90 * SECOND_MS, 30 * SECOND_MS};
+    for (size_t i = 0; i < sizeof lefts_ms / sizeof *lefts_ms; i++) {
+        struct chat chat;
+        struct peer peer;
+        struct user *user = user_for("anna", lefts_ms[i]);
+        start_frozen(&chat);
+        join_as(&chat, &peer, user, NULL, true);
+        CU_ASSERT_TRUE(peer_hears(&peer, "expiring"));
+        chat_advance(&chat, lefts_ms[i]);
+        CU_ASSERT_TRUE(peer_hears_close(&peer, WS_CLOSE_AUTH_ENDED));
+        peer_leave(&peer);
+        ends_well(&chat);
+        release_last(user);
+    }
+}
+
+static void a_new_token_is_warned_of_anew_and_an_old_one_is_not(void)
+{
+    struct chat chat;
+    struct peer peer;
+    struct user *first = user_for("anna", 80 * SECOND_MS), *again = user_try_create(first),
+                *short_one = user_for("anna", 84 * SECOND_MS),
+                *longer = user_for("anna", 1000 * SECOND_MS);
+    start_frozen(&chat);
+    join_as(&chat, &peer, first, NULL, true);
+    CU_ASSERT_TRUE(peer_hears(&peer, "expiring"));
+    struct change change = {.client = peer.client, .user = again};
+    chat_run_on(&chat, 0, set_user, &change);
+    chat_settle(&chat);
+    CU_ASSERT_TRUE(peer_hears_nothing(&peer)); /* the same end: that is known */
+    change.user = short_one;
+    chat_run_on(&chat, 0, set_user, &change);
+    chat_settle(&chat);
+    CU_ASSERT_TRUE(peer_hears_nothing(&peer)); /* by half of its time */
+    chat_advance(&chat, 42 * SECOND_MS);
+    CU_ASSERT_TRUE(peer_hears(&peer, "expiring"));
+    change.user = longer;
+    chat_run_on(&chat, 0, set_user, &change);
+    chat_advance(&chat, 500 * SECOND_MS);
+    CU_ASSERT_TRUE(peer_hears_nothing(&peer));
+    chat_advance(&chat, 410 * SECOND_MS);
+    CU_ASSERT_TRUE(peer_hears(&peer, "expiring"));
+    peer_leave(&peer);
+    ends_well(&chat);
+    release_last(first);
+    release_last(again);
+    release_last(short_one);
+    release_last(longer);
+}
+
+static void who_ends_already_is_not_warned(void)
+{
+    struct chat chat;
+    struct peer peer;
+    struct user *user = user_for("anna", 1000 * SECOND_MS);
+    start_frozen(&chat);
+    join_as(&chat, &peer, user, NULL, true);
+    CU_ASSERT_TRUE(peer_send_close(&peer, WS_CLOSE_NORMAL));
+    CU_ASSERT_TRUE(peer_hears_close(&peer, WS_CLOSE_NORMAL));
+    chat_advance(&chat, 2000 * SECOND_MS);
+    CU_ASSERT_TRUE(peer_hears_end(&peer));
+    peer_leave(&peer);
+    ends_well(&chat);
+    release_last(user);
+}
+
 static void count_expiries(void *arg)
 {
     struct change *change = arg;
@@ -218,6 +330,11 @@ CU_TestInfo client_user_tests[] = {
     {"without_memory_a_user_is_not_admitted", without_memory_a_user_is_not_admitted},
     {"a_token_that_is_over_ends_its_connection", a_token_that_is_over_ends_its_connection},
     {"a_new_token_replaces_the_old_one", a_new_token_replaces_the_old_one},
+    {"events_clients_hear_of_the_end_ahead", events_clients_hear_of_the_end_ahead},
+    {"whose_token_is_short_hears_so_at_once", whose_token_is_short_hears_so_at_once},
+    {"a_new_token_is_warned_of_anew_and_an_old_one_is_not",
+     a_new_token_is_warned_of_anew_and_an_old_one_is_not},
+    {"who_ends_already_is_not_warned", who_ends_already_is_not_warned},
     {"who_closes_has_no_end_to_wait_for", who_closes_has_no_end_to_wait_for},
     CU_TEST_INFO_NULL,
 };

@@ -433,6 +433,32 @@ static void all_users_are_found(void)
     end(&scene);
 }
 
+static void a_new_name_is_said_everywhere_and_once(void)
+{
+    struct scene scene;
+    begin(&scene);
+    struct presence_client *ann = add(&scene, "ann"), *loner = add(&scene, NULL);
+    struct roster_room *lobby = enter(&scene, ann, "lobby");
+    const struct roster_user *user = roster_user_of(ann);
+    buf_clear(&scene.said);
+    uint64_t stamp_ms = roster_record(user, NULL).stamp_ms;
+    roster_rename(&scene.roster, ann, slice_str("Ann"), scene.time);
+    expect(&scene, " ann*1 ann@lobby:1");
+    CU_ASSERT_TRUE(slice_equals_str(roster_record(user, NULL).name, "Ann"));
+    CU_ASSERT_TRUE(roster_record(user, NULL).stamp_ms > stamp_ms);
+    roster_rename(&scene.roster, ann, slice_str("Ann"), scene.time);
+    roster_rename(&scene.roster, loner, slice_str("somebody"), scene.time);
+    expect(&scene, "");
+    roster_rename(&scene.roster, ann, SLICE_NONE, scene.time);
+    expect(&scene, " ann*1 ann@lobby:1");
+    CU_ASSERT_PTR_NULL(roster_record(user, NULL).name.ptr);
+    roster_leave(&scene.roster, ann, lobby);
+    roster_forget_room(&scene.roster, lobby);
+    roster_remove(&scene.roster, ann, scene.time);
+    roster_remove(&scene.roster, loner, scene.time);
+    end(&scene);
+}
+
 static void an_idle_loner_is_small(void)
 {
     CU_ASSERT_TRUE(sizeof(struct presence_client) + sizeof(struct roster_user) <= 56);
@@ -458,6 +484,7 @@ CU_TestInfo roster_tests[] = {
      a_status_chosen_elsewhere_is_taken_when_it_is_later},
     {"a_question_is_answered", a_question_is_answered},
     {"all_users_are_found", all_users_are_found},
+    {"a_new_name_is_said_everywhere_and_once", a_new_name_is_said_everywhere_and_once},
     {"an_idle_loner_is_small", an_idle_loner_is_small},
     CU_TEST_INFO_NULL,
 };
