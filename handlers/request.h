@@ -53,12 +53,12 @@ struct request {
     struct digest credentials;         /* tells who is let in by ROUTE_API from others */
 
     /* The upgrade's. */
-    struct user *user;        /* who its token names, counted; NULL: authentication is off */
-    struct client *client;    /* admitted, its socket not handed over yet */
-    int socket;               /* the duplicate that will be handed over; -1: none */
+    struct user *user;     /* who its token names, counted; NULL: authentication is off */
+    struct client *client; /* admitted, its socket not handed over yet */
+    int socket;            /* the duplicate that will be handed over; -1: none */
     struct request_wait waits[REQUEST_WAITS_MAX];
     unsigned waits_count;
-    atomic_uint awaiting;     /* of them, those that are not over; the last one resumes */
+    atomic_uint awaiting; /* of them, those that are not over; the last one resumes */
     char extensions[HANDSHAKE_EXTENSIONS_SIZE]; /* agreed on when it was admitted */
     bool events;                                /* the client asked for chat.events.v1 */
     bool awaited;                               /* the answer is due */

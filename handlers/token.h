@@ -35,8 +35,7 @@ struct slice token_find(const struct request *request, struct buf *scratch);
  * with authentication on.
  */
 MUST_USE enum err token_check_text(struct service *service, struct slice token,
-                                   const struct user *same, struct user **out,
-                                   struct fault *fault);
+                                   const struct user *same, struct user **out, struct fault *fault);
 
 /* Asks the request for its token, and notes in it whose that is: nobody's when authentication is
  * off. A refusal says why, never what the token was. */

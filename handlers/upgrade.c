@@ -189,8 +189,7 @@ static void log_refusal(const struct request *request, const struct named_room *
 {
     if (refusal->status == MHD_HTTP_FORBIDDEN || refusal->status == MHD_HTTP_TOO_MANY_REQUESTS ||
         refusal->status == MHD_HTTP_SERVICE_UNAVAILABLE)
-        log_info("client:refused",
-                 log_user(request->user != NULL ? request->user->id : SLICE_NONE),
+        log_info("client:refused", log_user(request->user != NULL ? request->user->id : SLICE_NONE),
                  log_room(room->name), log_uint("status", refusal->status),
                  log_str("class", refusal->limited.class),
                  log_str("reason", refusal->fault.message));

@@ -53,8 +53,8 @@ struct hub_opts {
      * is the first and the last to be told); hidden rooms are not told. On the client's loop. May
      * be NULL. */
     void (*on_member)(void *arg, struct client *client, struct slice room, bool joined);
-    /* The events client's token is over in CLIENT_EXPIRING_MS, or sooner: told once for each token, on
-     * the client's loop. May be NULL. */
+    /* The events client's token is over in CLIENT_EXPIRING_MS, or sooner: told once for each token,
+     * on the client's loop. May be NULL. */
     void (*on_expiring)(void *arg, struct client *client);
     /* hub_take_interest has something to take. No lock is held. NULL: nobody is interested. */
     void (*on_interest)(void *arg);

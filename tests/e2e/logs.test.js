@@ -3,10 +3,13 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 
+import { API_KEY, call } from '../support/api.js';
 import { assertFreshTimestamp, clientFor } from '../support/chat.js';
+import { askOk, askRefused, eventsClientFor, nextEvent } from '../support/events.js';
 import { request } from '../support/http.js';
 import { redisFor } from '../support/redis.js';
 import { serviceFor } from '../support/service.js';
+import { SECRET, bearer, token } from '../support/tokens.js';
 import { attempt } from '../support/websocket.js';
 
 const MEMBERS = ['timestamp', 'level', 'event', 'userId', 'channelId', 'metadata'];
@@ -48,6 +51,54 @@ describe('logs', { concurrency: true }, () => {
         assert.equal(entry.level, 'info');
         assert.equal(entry.userId, from);
         assert.equal(entry.channelId, 'whereabouts');
+    });
+
+    it('tell who joined, left, was refused or put out, and where', async (t) => {
+        const pod = await serviceFor(t, { env: { API_KEY } });
+        const client = await eventsClientFor(t, pod, { room: 'first' });
+        const userId = client.hello.user;
+        await askOk(client, { event: 'room:join', room: 'second' });
+        await askOk(client, { event: 'room:join', room: 'second' }); // is there already
+        await askOk(client, { event: 'room:leave', room: 'second' });
+        await askRefused(client, { event: 'room:join', room: 'user:other' }, 'CHANNEL_ERROR');
+        await askRefused(client, { event: 'message:edit', data: 1 }, 'INVALID_PAYLOAD');
+        await call(pod, 'DELETE', '/rooms/first');
+        await nextEvent(client, 'error');
+        await pod.waitForLog(({ event }) => event === 'room:put_out');
+        const concerning = pod.logs
+            .filter((entry) => entry.userId === userId)
+            .map(({ event, channelId, level, metadata }) => [
+                event,
+                channelId,
+                level,
+                metadata?.code,
+            ]);
+        assert.deepEqual(concerning, [
+            ['client:connected', 'first', 'info', undefined],
+            ['room:joined', 'second', 'info', undefined],
+            ['room:left', 'second', 'info', undefined],
+            ['message:refused', 'user:other', 'info', 'CHANNEL_ERROR'],
+            ['message:refused', 'first', 'info', 'INVALID_PAYLOAD'],
+            ['room:put_out', 'first', 'info', undefined],
+        ]);
+    });
+
+    it('tell who was not let in, and where', async (t) => {
+        const env = { AUTH_ENABLED: 'true', AUTH_JWT_SECRET: SECRET, RATE_LIMIT_CONNECTS: '1/1m' };
+        const pod = await serviceFor(t, { env });
+        const headers = bearer(token({ sub: 'gil', rooms: [{ match: 'mine' }] }));
+        assert.equal((await attempt(pod, { room: 'theirs', headers })).status, 403);
+        await clientFor(t, pod, { room: 'mine', headers });
+        assert.equal((await attempt(pod, { room: 'mine', headers })).status, 429);
+        await pod.waitForLog(({ metadata }) => metadata?.status === 429);
+        const refused = pod.logs.filter(({ event }) => event === 'client:refused');
+        assert.deepEqual(
+            refused.map(({ userId, channelId, metadata }) => [userId, channelId, metadata.status]),
+            [
+                ['gil', 'theirs', 403],
+                ['gil', 'mine', 429],
+            ],
+        );
     });
 
     it('name no channel where there is none', async (t) => {

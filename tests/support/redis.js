@@ -307,11 +307,16 @@ export async function redisFor(test, options) {
     return redis;
 }
 
+function passLate(from, to, lateMs) {
+    from.on('data', (bytes) => setTimeout(() => to.writable && to.write(bytes), lateMs));
+}
+
 /**
  * A proxy in front of a Redis: `cut` ends all its connections and turns new ones away until
- * `restore`. Redis itself lives on, so other subscribers see what is published at the return.
+ * `restore`. Redis itself lives on, so other subscribers see what is published at the return. What is
+ * said to Redis is under way for `lateMs`.
  */
-export async function startProxy(target) {
+export async function startProxy(target, { lateMs = 0 } = {}) {
     const pairs = new Set();
     let open = true;
     const server = net.createServer((near) => {
@@ -324,7 +329,8 @@ export async function startProxy(target) {
         pairs.add(pair);
         for (const [from, to] of [pair, [far, near]]) {
             from.setNoDelay(true);
-            from.pipe(to);
+            if (from === near && lateMs > 0) passLate(from, to, lateMs);
+            else from.pipe(to);
             from.on('error', () => {});
             from.on('close', () => {
                 to.destroy();

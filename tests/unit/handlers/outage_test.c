@@ -12,8 +12,7 @@ enum { STEP_MS = OUTAGE_HOLD_MS / 4 };
  * the character of `told` is D or R, a blank otherwise. */
 static void runs(const char *looks, const char *told)
 {
-    static const char signs[] = {
-        [OUTAGE_SAME] = ' ', [OUTAGE_BEGAN] = 'D', [OUTAGE_ENDED] = 'R'};
+    static const char signs[] = {[OUTAGE_SAME] = ' ', [OUTAGE_BEGAN] = 'D', [OUTAGE_ENDED] = 'R'};
     struct outage outage;
     char got[64] = "";
     uint64_t now_ms = 5000;

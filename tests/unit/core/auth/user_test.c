@@ -58,11 +58,12 @@ static void ids_are_the_names_of_rooms_with_room_for_a_prefix(void)
     memset(longest, 'a', sizeof longest);
     CU_ASSERT_PTR_NULL(user_check_id(slice_of(longest, USER_ID_MAX)));
     CU_ASSERT_PTR_NOT_NULL(user_check_id(slice_of(longest, USER_ID_MAX + 1)));
-    static const char *const good[] = {"a", "anna@example.org", "auth0|123", "ä ö", "a:b", "*",
-                                       "Server", "SERVER", "servers", "server ", "serve"};
-    static const char *const bad[] = {"",         "a/b",  "/",    "a\nb",         "a\x7F", "\x01",
-                                      "\xC2\x85", "\xFF", "\xC3", "\xED\xA0\x80", "a\tb\r",
-                                      "server"};
+    static const char *const good[] = {
+        "a",      "anna@example.org", "auth0|123", "ä ö",     "a:b",  "*",
+        "Server", "SERVER",           "servers",   "server ", "serve"};
+    static const char *const bad[] = {"",      "a/b",          "/",        "a\nb",
+                                      "a\x7F", "\x01",         "\xC2\x85", "\xFF",
+                                      "\xC3",  "\xED\xA0\x80", "a\tb\r",   "server"};
     for (size_t i = 0; i < sizeof good / sizeof *good; i++)
         if (user_check_id(slice_str(good[i])) != NULL)
             CU_FAIL(good[i]);

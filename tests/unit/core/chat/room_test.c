@@ -377,7 +377,19 @@ static void without_memory_no_compressed_batch_stays_alone(void)
     CU_ASSERT_EQUAL(nth, 2 * 4 + 1); /* a batch and its three arrays, twice */
 }
 
+static void a_users_room_is_named_after_it(void)
+{
+    char name[ROOM_NAME_MAX], longest[ROOM_NAME_MAX];
+    memset(longest, 'a', sizeof longest);
+    size_t most = ROOM_NAME_MAX - strlen(ROOM_USER_PREFIX);
+    CU_ASSERT_TRUE(slice_equals_str(room_users_name(slice_str("ada"), name), "user:ada"));
+    CU_ASSERT_TRUE(room_is_users(room_users_name(slice_of(longest, most), name)));
+    CU_ASSERT_EQUAL(room_users_name(slice_of(longest, most), name).len, ROOM_NAME_MAX);
+    CU_ASSERT_PTR_NULL(room_users_name(slice_of(longest, most + 1), name).ptr);
+}
+
 CU_TestInfo room_tests[] = {
+    {"a_users_room_is_named_after_it", a_users_room_is_named_after_it},
     {"names_are_judged", names_are_judged},
     {"a_name_has_at_most_128_bytes", a_name_has_at_most_128_bytes},
     {"keeps_a_copy_of_its_name", keeps_a_copy_of_its_name},
