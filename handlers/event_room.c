@@ -292,9 +292,8 @@ static void take(const struct event_call *call, enum change_kind kind)
 {
     struct fault fault = {.code = FAULT_NONE};
     if (call->envelope->target != ENVELOPE_ROOM)
-        fault = (struct fault){.code = FAULT_INVALID_PAYLOAD,
-                               .message = "room must name the room",
-                               .field = "room"};
+        fault = (struct fault){
+            .code = FAULT_INVALID_PAYLOAD, .message = "room must name the room", .field = "room"};
     else if (kind == JOIN)
         fault = check_join(call);
     if (fault.code == FAULT_NONE && post(call, kind) != ERR_OK)

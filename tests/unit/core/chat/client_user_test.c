@@ -297,6 +297,50 @@ static void who_ends_already_is_not_warned(void)
     release_last(user);
 }
 
+static void many_tokens_that_end_together_all_end(void)
+{
+    enum { COUNT = SHARD_EXPIRIES_MAX + 50 };
+    struct chat chat;
+    struct peer *peers = mem_zalloc(COUNT * sizeof *peers);
+    struct user *user = user_for("anna", 1000 * SECOND_MS);
+    start_frozen(&chat);
+    for (int i = 0; i < COUNT; i++)
+        join_as(&chat, &peers[i], user, NULL, false);
+    chat_advance(&chat, 1000 * SECOND_MS);
+    for (int i = 0; i < COUNT; i++)
+        CU_ASSERT_TRUE(peer_hears_close(&peers[i], WS_CLOSE_AUTH_ENDED));
+    CU_ASSERT_EQUAL(chat_count(&chat, auth_ended_total), COUNT);
+    for (int i = 0; i < COUNT; i++)
+        peer_leave(&peers[i]);
+    ends_well(&chat);
+    release_last(user);
+    mem_free(peers);
+}
+
+static void rest(void *arg)
+{
+    client_rest(arg, 20);
+}
+
+static void who_rests_is_read_from_later(void)
+{
+    struct chat chat;
+    struct peer peer;
+    struct user *user = user_for("anna", 1000 * SECOND_MS);
+    start_frozen(&chat);
+    join_as(&chat, &peer, user, "lobby", false);
+    for (int i = 0; i < 2; i++) /* one behind the other */
+        chat_run_on(&chat, 0, rest, peer.client);
+    CU_ASSERT_TRUE(peer_say(&peer, "hello"));
+    chat_advance(&chat, 39);
+    CU_ASSERT_TRUE(peer_hears_nothing(&peer));
+    chat_advance(&chat, 1);
+    CU_ASSERT_TRUE(peer_hears(&peer, "hello"));
+    peer_leave(&peer);
+    ends_well(&chat);
+    release_last(user);
+}
+
 static void count_expiries(void *arg)
 {
     struct change *change = arg;
@@ -335,6 +379,8 @@ CU_TestInfo client_user_tests[] = {
     {"a_new_token_is_warned_of_anew_and_an_old_one_is_not",
      a_new_token_is_warned_of_anew_and_an_old_one_is_not},
     {"who_ends_already_is_not_warned", who_ends_already_is_not_warned},
+    {"many_tokens_that_end_together_all_end", many_tokens_that_end_together_all_end},
+    {"who_rests_is_read_from_later", who_rests_is_read_from_later},
     {"who_closes_has_no_end_to_wait_for", who_closes_has_no_end_to_wait_for},
     CU_TEST_INFO_NULL,
 };
