@@ -15,7 +15,6 @@
 #include "core/bus/bus.h"
 #include "core/chat/hub.h"
 #include "core/chat/window.h"
-#include "core/limit/limiter.h"
 #include "core/presence/presence.h"
 #include "handlers/api.h"
 #include "handlers/body.h"
@@ -23,6 +22,7 @@
 #include "handlers/event_auth.h"
 #include "handlers/event_session.h"
 #include "handlers/http.h"
+#include "handlers/limits.h"
 #include "handlers/message.h"
 #include "handlers/outage.h"
 #include "handlers/presence.h"
@@ -40,7 +40,6 @@ enum {
     OTHER_FILES = 64,
     HTTP_CONNECTIONS_MIN = 32,
     HTTP_CONNECTIONS_MAX = 1024,
-    LIMITED_KEYS_MAX = 100000, /* users and addresses whose upgrades are counted: 20 MB */
 };
 
 struct app {
@@ -91,6 +90,8 @@ static void on_commands(void *arg, bool taken)
 {
     struct app *app = arg;
     presence_on_commands(app->service.presence, taken);
+    if (app->service.limits != NULL)
+        limits_on_commands(app->service.limits, taken);
 }
 
 static void on_member(void *arg, struct client *client, struct slice room, bool joined)
@@ -190,6 +191,12 @@ static enum err create_presence(struct app *app)
     return presence_create(&opts, &app->service.presence);
 }
 
+/* Whom nobody may manage, and who shares no limits, has no need to. */
+static bool listens_to_pods(const struct config *config)
+{
+    return config->api_key != NULL || config->auth_enabled || config->rate_limit_enabled;
+}
+
 static enum err start_bus(struct app *app)
 {
     const struct config *config = app->config;
@@ -206,8 +213,7 @@ static enum err start_bus(struct app *app)
         .on_message = on_bus_message,
         .take_interest = take_interest,
         .on_subscribed = on_subscribed,
-        /* Whom nobody may manage has no need to listen. */
-        .on_control = config->api_key != NULL || config->auth_enabled ? on_control : NULL,
+        .on_control = listens_to_pods(config) ? on_control : NULL,
         .on_reached = on_reached,
         .on_commands = on_commands,
     };
@@ -215,6 +221,8 @@ static enum err start_bus(struct app *app)
     app->service.bus = bus_create(&opts);
     control_use_bus(app->service.control);
     presence_use_bus(app->service.presence, app->service.bus);
+    if (app->service.limits != NULL)
+        limits_use_bus(app->service.limits, app->service.bus);
     return bus_start(app->service.bus);
 }
 
@@ -272,8 +280,14 @@ static void start_limits(struct app *app)
 {
     const struct config *config = app->config;
     app->service.trusted_proxies = &config->trusted_proxies;
+    const struct limit limits[LIMITS_CLASSES] = {
+        [EVENT_MESSAGES] = config->rate_limit_messages,
+        [EVENT_TYPING] = config->rate_limit_typing,
+        [EVENT_PRESENCE] = config->rate_limit_presence,
+        [LIMITS_CONNECTS] = config->rate_limit_connects,
+    };
     if (config->rate_limit_enabled)
-        app->service.connects = limiter_create(&config->rate_limit_connects, LIMITED_KEYS_MAX);
+        app->service.limits = limits_create(limits);
 }
 
 static enum err start_http(struct app *app)
@@ -365,7 +379,7 @@ static void stop(struct app *app)
     message_inbox_destroy(app->inbox);
     hub_destroy(service->hub);
     window_destroy(service->window);
-    limiter_destroy(service->connects);
+    limits_destroy(service->limits);
     auth_destroy(service->auth);
 }
 

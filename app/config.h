@@ -34,6 +34,9 @@ struct config {
     char *auth_jwt_keys; /* a file's path; it is read later, by the part that checks tokens */
     char *auth_jwt_issuer;
     char *auth_jwt_audience;
+    struct limit rate_limit_messages;
+    struct limit rate_limit_typing;
+    struct limit rate_limit_presence;
     struct limit rate_limit_connects;
     struct network_list trusted_proxies;
     char *allowed_origins; /* as given; "*" by default */

@@ -22,6 +22,9 @@ static const struct config_variable variables[] = {
     {"AUTH_JWT_AUDIENCE", "", CONFIG_TEXT, AT(auth_jwt_audience), 0, 0},
     /* Behind AUTH_ENABLED, which is its default. */
     {"RATE_LIMIT_ENABLED", "", CONFIG_BOOL, AT(rate_limit_enabled), 0, 0},
+    {"RATE_LIMIT_MESSAGES", "60/1m", CONFIG_LIMIT, AT(rate_limit_messages), 0, 0},
+    {"RATE_LIMIT_TYPING", "10/1m", CONFIG_LIMIT, AT(rate_limit_typing), 0, 0},
+    {"RATE_LIMIT_PRESENCE", "30/1m", CONFIG_LIMIT, AT(rate_limit_presence), 0, 0},
     {"RATE_LIMIT_CONNECTS", "10/1m", CONFIG_LIMIT, AT(rate_limit_connects), 0, 0},
     {"TRUSTED_PROXIES", "", CONFIG_NETWORKS, AT(trusted_proxies), 0, 0},
     {"API_KEY", "", CONFIG_KEY, AT(api_key), 1, API_KEY_MAX},

@@ -11,6 +11,7 @@
 #include "core/chat/json_read.h"
 #include "core/chat/message.h"
 #include "handlers/gather.h"
+#include "handlers/limits.h"
 #include "handlers/room_close.h"
 #include "handlers/service.h"
 
@@ -34,7 +35,7 @@ struct text {
 struct words {
     struct text op, room, user, prefix, after, reason;
     uint64_t ask, limit, code;
-    struct slice rooms; /* JSON; ptr NULL: absent */
+    struct slice rooms, spent; /* JSON; ptr NULL: absent */
 };
 
 static struct slice text_slice(const struct text *text)
@@ -183,10 +184,18 @@ static void disconnect_user(struct control *control, struct slice pod, const str
         eviction_of_user(control->service->hub, text_slice(&words->user), &eviction);
 }
 
+static void take_spent(struct control *control, struct slice pod, const struct words *words)
+{
+    (void)pod;
+    if (control->service->limits != NULL && words->spent.ptr != NULL)
+        limits_take_report(control->service->limits, words->spent);
+}
+
 static const struct {
     const char *op;
     void (*act)(struct control *control, struct slice pod, const struct words *words);
 } acts[] = {
+    {"limits:spent", take_spent},
     {"rooms", answer_rooms},
     {"rooms:are", take_rooms},
     {"room:close", close_room},
@@ -232,6 +241,8 @@ static void take_word(void *arg, struct slice name, const struct json_value *val
     };
     if (slice_equals_str(name, "rooms"))
         words->rooms = value->raw;
+    if (slice_equals_str(name, "spent"))
+        words->spent = value->raw;
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
         if (!slice_equals_str(name, rows[i].name))
             continue;
@@ -245,7 +256,7 @@ static void take_word(void *arg, struct slice name, const struct json_value *val
 void control_from_bus(void *arg, struct slice pod, struct slice payload)
 {
     struct control *control = arg;
-    struct words words = {.rooms = SLICE_NONE};
+    struct words words = {.rooms = SLICE_NONE, .spent = SLICE_NONE};
     enum json_kind kind;
     if (json_read(payload, DEPTH_MAX, take_word, &words, &kind) != JSON_OK ||
         kind != JSON_IS_OBJECT) {

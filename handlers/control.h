@@ -6,6 +6,7 @@
  *     {"op":"rooms","ask":7,"prefix":"a","after":"ab","limit":101}   to all: which rooms have you?
  *     {"op":"rooms:are","ask":7,"rooms":{"abc":2}}                   the answer, to who asked
  *     {"op":"room:close","room":"abc"}                               to all: your members leave
+ *     {"op":"limits:spent","spent":{"messages":{"uada":2}}}          to all: so much I let pass
  *     {"op":"user:disconnect","user":"ada","code":4501,"reason":"…"} to all: close its clients
  *
  * What a pod does not know it lets pass, so that pods of two versions get along.

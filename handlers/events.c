@@ -7,6 +7,7 @@
 #include "core/chat/hub.h"
 #include "core/chat/shard.h"
 #include "handlers/event_auth.h"
+#include "handlers/event_limit.h"
 #include "handlers/event_message.h"
 #include "handlers/event_presence.h"
 #include "handlers/event_room.h"
@@ -100,21 +101,35 @@ static void log_refusal(const struct client *client, const struct fault *fault,
              log_str("code", fault_code_name(fault->code)), log_str("reason", fault->message));
 }
 
-void event_send_error(struct client *client, const struct fault *fault,
-                      const struct envelope *failed)
+static void send_error(struct client *client, const struct fault *fault,
+                       const struct envelope *failed, const struct fault_extra *extras,
+                       size_t extras_count)
 {
     struct shard *shard = client_shard(client);
     counter_add(&shard->counters.errors_total[fault->code], 1);
-    log_refusal(client, fault, failed);
+    if (fault->code != FAULT_RATE_LIMITED) /* those are logged by handlers/limits.h, one for many */
+        log_refusal(client, fault, failed);
     buf_clear(&shard->scratch);
-    envelope_append_error(&shard->scratch, fault, failed);
+    envelope_append_error_with(&shard->scratch, fault, failed, extras, extras_count);
     if (shard->scratch.err == ERR_OK)
         client_reply(client, buf_slice(&shard->scratch));
+}
+
+void event_send_error(struct client *client, const struct fault *fault,
+                      const struct envelope *failed)
+{
+    send_error(client, fault, failed, NULL, 0);
 }
 
 void event_refuse(const struct event_call *call, const struct fault *fault)
 {
     event_send_error(call->client, fault, call->envelope);
+}
+
+void event_refuse_with(const struct event_call *call, const struct fault *fault,
+                       const struct fault_extra *extras, size_t extras_count)
+{
+    send_error(call->client, fault, call->envelope, extras, extras_count);
 }
 
 void event_refuse_data(const struct event_call *call, const char *message, const char *field)
@@ -194,6 +209,8 @@ void events_take(struct service *service, struct client *client, struct envelope
         event_send_error(client, &fault, envelope);
         return;
     }
+    if (service->limits != NULL && !event_limit_take(&call))
+        return;
     find_target(&call);
     call.event->handle(&call);
     room_release(call.room);

@@ -73,6 +73,9 @@ void events_take(struct service *service, struct client *client, struct envelope
 
 /* Tells the sender what was wrong. */
 void event_refuse(const struct event_call *call, const struct fault *fault);
+/* The same with further members of the fault's data. */
+void event_refuse_with(const struct event_call *call, const struct fault *fault,
+                       const struct fault_extra *extras, size_t extras_count);
 void event_refuse_data(const struct event_call *call, const char *message, const char *field);
 
 /* The reply to a message that has a ref: `members` as in envelope_append_reply. */

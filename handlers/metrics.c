@@ -6,6 +6,7 @@
 #include "core/chat/hub.h"
 #include "core/presence/presence.h"
 #include "handlers/api.h"
+#include "handlers/limits.h"
 #include "handlers/reply.h"
 #include "handlers/request.h"
 #include "handlers/service.h"
@@ -80,6 +81,8 @@ static void append_hub(struct buf *body, const struct hub_stats *stats)
            counter_get(&c->protocol_errors_total), "Clients closed for breaking the protocol.");
     append(body, "chat_auth_ended_total", "counter", counter_get(&c->auth_ended_total),
            "Clients closed because their token was over.");
+    append(body, "chat_rate_limit_ended_total", "counter", counter_get(&c->rate_limit_ended_total),
+           "Clients closed because limits refused them too often.");
     append_errors(body, c);
     append_latency(body, c);
 }
@@ -154,8 +157,11 @@ static void append_refused(struct buf *body, struct service *service)
     append(body, "chat_auth_failures_total", "counter", atomic_load(&service->auth_failed_total),
            "Requests refused for want of a good token.");
     append_head(body, "chat_rate_limited_total", "counter", "What came too often, by class.");
-    buf_printf(body, "chat_rate_limited_total{class=\"connects\"} %ju\n",
-               (uintmax_t)atomic_load(&service->connects_limited_total));
+    for (unsigned class = EVENT_UNLIMITED + 1; class < LIMITS_CLASSES; class ++)
+        buf_printf(body, "chat_rate_limited_total{class=\"%s\"} %ju\n", limits_class_name(class),
+                   (uintmax_t)(service->limits != NULL
+                                   ? limits_refused_total(service->limits, class)
+                                   : 0));
 }
 
 enum MHD_Result metrics_answer(struct request *request)

@@ -18,7 +18,7 @@ struct control;
 struct hub;
 struct presence;
 struct window;
-struct limiter;
+struct limits;
 struct network_list;
 
 #define SERVICE_FOR_EVER UINT64_MAX
@@ -31,17 +31,16 @@ struct service {
     uint64_t redis_ready_grace_ms;              /* how long Redis may be away; SERVICE_FOR_EVER */
     unsigned max_rooms;                         /* that a client may be in */
     struct auth *auth;                          /* NULL: nobody needs a token */
-    struct limiter *connects;                   /* upgrades by user or address; NULL: no limit */
+    struct limits *limits;                      /* NULL: nothing is limited */
     const struct network_list *trusted_proxies; /* whose X-Forwarded-For is believed */
     struct hub *hub;
     struct window *window; /* the last messages */
     struct bus *bus;       /* NULL: no Redis */
     struct presence *presence;
-    struct control *control;                     /* what pods say to each other */
-    struct api *api;                             /* NULL: nobody may use the HTTP API */
-    uint64_t started_ms;                         /* clock_monotonic_ms */
-    atomic_bool starting;                        /* not all parts run yet */
-    atomic_bool draining;                        /* no new clients */
-    atomic_uint_fast64_t auth_failed_total;      /* requests without a good token */
-    atomic_uint_fast64_t connects_limited_total; /* upgrades that came too often */
+    struct control *control;                /* what pods say to each other */
+    struct api *api;                        /* NULL: nobody may use the HTTP API */
+    uint64_t started_ms;                    /* clock_monotonic_ms */
+    atomic_bool starting;                   /* not all parts run yet */
+    atomic_bool draining;                   /* no new clients */
+    atomic_uint_fast64_t auth_failed_total; /* requests without a good token */
 };

@@ -16,10 +16,9 @@
 #include "core/chat/client.h"
 #include "core/chat/hub.h"
 #include "core/limit/address.h"
-#include "core/limit/limiter.h"
 #include "core/ws/handshake.h"
 #include "handlers/http.h"
-#include "handlers/limited.h"
+#include "handlers/limits.h"
 #include "handlers/named_room.h"
 #include "handlers/origin.h"
 #include "handlers/reply.h"
@@ -140,46 +139,42 @@ static struct refusal check_rights(const struct request *request, const struct n
                             .fault = fault};
 }
 
-/* Whose upgrades are counted together: a user's; without one, an address'. */
-static void append_connects_key(const struct request *request, struct buf *key)
+/* Where the request came from; NULL when that is not known. */
+static const struct address *find_address(const struct request *request, struct address *out)
 {
     const union MHD_ConnectionInfo *info =
         MHD_get_connection_info(request->connection, MHD_CONNECTION_INFO_CLIENT_ADDRESS);
-    struct address peer;
     struct buf scratch;
-    if (request->user != NULL) {
-        buf_append_str(key, "u");
-        buf_append_slice(key, request->user->id);
-    } else if (info != NULL && address_of_socket(info->client_addr, &peer)) {
-        buf_init(&scratch, HEADER_MAX);
-        peer = address_behind(&peer, request_header(request, "X-Forwarded-For", &scratch),
-                              request->service->trusted_proxies);
-        buf_append_str(key, "a");
-        buf_append_slice(key, address_key(&peer));
-        buf_fini(&scratch);
-    } else {
-        buf_append_str(key, "?");
-    }
+    if (info == NULL || !address_of_socket(info->client_addr, out))
+        return NULL;
+    buf_init(&scratch, HEADER_MAX);
+    *out = address_behind(out, request_header(request, "X-Forwarded-For", &scratch),
+                          request->service->trusted_proxies);
+    buf_fini(&scratch);
+    return out;
+}
+
+/* Limits go by the address where there is no user. */
+static const struct address *find_limited_address(const struct request *request,
+                                                  struct address *out)
+{
+    if (request->service->limits == NULL || request->user != NULL)
+        return NULL;
+    return find_address(request, out);
 }
 
 /* The last check: what is refused for another reason does not count. */
 static struct refusal check_connects(const struct request *request)
 {
-    struct service *service = request->service;
-    struct refusal refusal = {.limited.class = "connects"};
-    struct buf key;
-    if (service->connects == NULL)
-        return (struct refusal){0};
-    buf_init(&key, LIMITER_KEY_MAX);
-    append_connects_key(request, &key);
-    bool taken = limiter_take(service->connects, buf_slice(&key), clock_monotonic_ns(),
-                              &refusal.limited.retry_after_ms);
-    buf_fini(&key);
-    if (taken)
-        return (struct refusal){0};
-    atomic_fetch_add(&service->connects_limited_total, 1);
-    refusal.status = MHD_HTTP_TOO_MANY_REQUESTS;
-    refusal.limited.limit = limiter_limit(service->connects);
+    struct limits *limits = request->service->limits;
+    struct refusal refusal = {.status = 0};
+    struct address address;
+    char key[LIMITER_KEY_MAX];
+    if (limits != NULL &&
+        !limits_take(limits, LIMITS_CONNECTS,
+                     limits_key(request->user, find_limited_address(request, &address), key),
+                     clock_monotonic_ns(), &refusal.limited))
+        refusal.status = MHD_HTTP_TOO_MANY_REQUESTS;
     return refusal;
 }
 
@@ -329,9 +324,13 @@ static enum err take_socket(struct request *request)
 static enum MHD_Result admit(struct request *request, const struct named_room *room)
 {
     struct deflate_params deflate;
+    struct address address;
     negotiate(request, &deflate);
-    const struct hub_admission admission = {
-        .room = room->name, .deflate = &deflate, .events = request->events, .user = request->user};
+    const struct hub_admission admission = {.room = room->name,
+                                            .deflate = &deflate,
+                                            .events = request->events,
+                                            .user = request->user,
+                                            .address = find_limited_address(request, &address)};
     enum err err = hub_admit(request->service->hub, &admission, &request->client);
     if (err == ERR_OK)
         err = take_socket(request);

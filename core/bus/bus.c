@@ -427,7 +427,8 @@ void bus_command(struct bus *bus, const struct slice *words, size_t count, bus_d
         wake(bus);
 }
 
-void bus_signal(struct bus *bus, struct slice room, struct slice json)
+static void signal_room(struct bus *bus, struct slice room, struct slice json, bus_done *done,
+                        void *arg)
 {
     struct slice command[] = {slice_str("PUBLISH"), SLICE_NONE};
     struct slice channel[3] = {SLICE_NONE};
@@ -435,8 +436,19 @@ void bus_signal(struct bus *bus, struct slice room, struct slice json)
     const struct slice *words[] = {command, channel, payload};
     assert(json.len > 2 && json.ptr[0] == '{');
     channel_of_room(room, channel);
-    if (commander_give(&bus->commander, words, 3, NULL, NULL))
+    if (commander_give(&bus->commander, words, 3, done, arg))
         wake(bus);
+}
+
+void bus_signal(struct bus *bus, struct slice room, struct slice json)
+{
+    signal_room(bus, room, json, NULL, NULL);
+}
+
+void bus_signal_pods(struct bus *bus, struct slice json, bus_done *done, void *arg)
+{
+    char name[CHANNEL_POD_MAX];
+    signal_room(bus, channel_name_pod(SLICE_NONE, name), json, done, arg);
 }
 
 void bus_interest_changed(struct bus *bus)

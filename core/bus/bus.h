@@ -6,11 +6,12 @@
  *
  *     any thread: bus_publish ─▶ outbox ─▶ ┌ bus thread ┐ ─▶ publishing connection   ─▶ Redis
  *     interest changes ──────────────────▶ │            │ ◀─ subscribed connection ◀─
- *     bus_command, bus_signal ───────────▶ └────────────┘ ◀▶ connection for commands ◀▶
+ *     bus_command, signals ──────────────▶ └────────────┘ ◀▶ connection for commands ◀▶
  *
  * Threads: create, start, stop, destroy: the main thread. bus_publish, bus_interest_changed,
- * bus_await, bus_command, bus_signal, bus_get_stats: any thread, never blocking. All callbacks run
- * on the bus thread and must not block.
+ * bus_await, bus_command, bus_signal, bus_signal_pods, bus_get_stats: any thread, never blocking.
+ * All callbacks run on the bus thread and must not block.
+ *
  * Owns: its thread, its connections, the outbox. Never the room's members.
  */
 
@@ -112,6 +113,10 @@ void bus_command(struct bus *bus, const struct slice *words, size_t count, bus_d
 /* Publishes to the room like bus_publish, but by way of the commands: nothing waits for Redis, and
  * the signal comes behind the commands that were given before it. */
 void bus_signal(struct bus *bus, struct slice room, struct slice json);
+
+/* Says something to all other pods in the same way, once: what gets lost is not said again. `done`
+ * as of a command; its reply tells nothing but that Redis took it. */
+void bus_signal_pods(struct bus *bus, struct slice json, bus_done *done, void *arg);
 
 /* A text or status; ptr NULL for anything else, a missing value included. */
 struct slice bus_reply_text(const struct bus_reply *reply);

@@ -1,7 +1,8 @@
 #pragma once
 
 /*
- * One line an interval for what may happen again and again while Redis is in trouble.
+ * One line an interval for what may happen again and again: while Redis is in trouble, or because a
+ * client wants it so.
  *
  * Threads: any.
  */

@@ -90,7 +90,8 @@ static void take_payload(struct subscriber *subscriber, struct slice room, struc
     }
 }
 
-/* Only pods say something here, and what is repeated is harmless: it is the same once more. */
+/* Only pods say something here, and what is repeated is harmless: it is the same once more, or it
+ * came by way of the commands, which never repeat. */
 static void take_control(struct subscriber *subscriber, char *bytes, size_t len)
 {
     struct slice payload = slice_of(bytes, len);

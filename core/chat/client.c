@@ -16,6 +16,7 @@
 #include "core/chat/client_io.h"
 #include "core/chat/hub.h"
 #include "core/chat/shard.h"
+#include "core/limit/standing.h"
 #include "core/ws/frame.h"
 
 enum { FULL_WINDOW_BITS = 15 };
@@ -39,14 +40,23 @@ bool client_takes_deflate(const struct deflate_params *deflate)
 struct client *client_try_create(struct shard *shard, const struct hub_admission *admission)
 {
     struct client *client = mem_try_alloc(sizeof *client);
+    struct standing *standing = NULL;
     if (client == NULL)
         return NULL;
+    if (admission->address != NULL) {
+        standing = standing_try_create(admission->address);
+        if (standing == NULL) {
+            mem_free(client);
+            return NULL;
+        }
+    }
     *client =
         (struct client){.shard = shard,
                         .conn.source.fd = -1,
                         .read_bytes = CLIENT_READ_FIRST,
                         .global.index = MEMBERSHIP_OUT,
                         .room.index = MEMBERSHIP_OUT,
+                        .standing = standing,
                         .events = admission->events,
                         .user = admission->user != NULL ? user_retain(admission->user) : NULL};
     agenda_entry_init(&client->expiry);
@@ -63,6 +73,13 @@ static void say_standing(struct client *client)
     const struct message *standing = client->shard->standing;
     if (client->events && standing != NULL)
         client_send(client, WS_TEXT, message_payload(standing));
+}
+
+void client_discard(struct client *client)
+{
+    standing_destroy(client->standing);
+    user_release(client->user);
+    mem_free(client);
 }
 
 static void run_join(struct loop_task *task, struct loop *loop)
@@ -191,6 +208,11 @@ const struct user *client_user(const struct client *client)
 struct slice client_user_id(const struct client *client)
 {
     return client->user != NULL ? client->user->id : client_id(client);
+}
+
+const struct address *client_address(const struct client *client)
+{
+    return client->user == NULL && client->standing != NULL ? &client->standing->address : NULL;
 }
 
 struct shard *client_shard(const struct client *client)
@@ -342,6 +364,18 @@ void client_drop(struct client *client)
     list_move_back(&client->shard->leave, &client->leave);
 }
 
+void client_count_refusal(struct client *client)
+{
+    struct shard *shard = client->shard;
+    if (client->standing == NULL)
+        client->standing = standing_try_create(NULL);
+    if (client->standing == NULL || client->close_reason != NULL ||
+        standing_count_refusal(client->standing, loop_now_ms(shard->loop)) < CLIENT_REFUSALS_MAX)
+        return;
+    counter_add(&shard->counters.rate_limit_ended_total, 1);
+    client_close(client, WS_CLOSE_RATE_LIMITED, "refused by a limit too often");
+}
+
 static void leave_all(struct client *client)
 {
     struct shard *shard = client->shard;
@@ -395,6 +429,7 @@ static void free_client(struct client *client)
     room_release(client->home);
     user_release(client->user);
     hub_client_freed(shard->hub);
+    standing_destroy(client->standing);
     mem_free(client->said);
     mem_free(client);
 }

@@ -30,8 +30,10 @@
 #include "core/net/conn.h"
 #include "core/ws/session.h"
 
+struct address;
 struct hub_admission;
 struct shard;
+struct standing;
 struct user;
 
 enum {
@@ -57,6 +59,7 @@ enum {
     CLIENT_CHATTER_AHEAD_US = 2000,
     CLIENT_CHATTER_FREE = 16,
     CLIENT_EXPIRING_MS = 60 * 1000, /* so long before its token is over it is told (hub_opts) */
+    CLIENT_REFUSALS_MAX = 100, /* within a minute: so many end the client */
 };
 
 enum client_state {
@@ -79,6 +82,7 @@ struct client {
     struct list_link paced;     /* in the shard's paced, while it is not read from for its pace */
     struct agenda_entry expiry; /* in the shard's expiries, while it has a user */
     struct user *user;          /* counted; NULL: authentication is off */
+    struct standing *standing;  /* with the limits; NULL: there is nothing to keep */
     struct membership global, room; /* everybody's; the one of the path, once left none */
     struct seat *seats;             /* of further rooms, the hidden ones included */
     struct room *home;              /* counted: where a message without a room goes; NULL: none */
@@ -115,6 +119,8 @@ bool client_takes_deflate(const struct deflate_params *deflate);
 /* For hub_admit: a client that is in no room yet. NULL without memory. */
 MUST_USE struct client *client_try_create(struct shard *shard,
                                           const struct hub_admission *admission);
+/* For hub_admit: it does not join after all; its memberships are given up. */
+void client_discard(struct client *client);
 /* For hub_admit, once the memberships are set and counted: it enters the arrays on its loop. */
 void client_join(struct client *client);
 
@@ -166,6 +172,13 @@ void client_count_publish(struct client *client, const struct room *room, size_t
 /* Lets the client rest: nothing is read from it for so long, behind what it rests already. What it
  * said before is still taken. */
 void client_rest(struct client *client, uint64_t ms);
+
+/* From where it came, where limits go by that; NULL: it was not told (hub_admission). */
+const struct address *client_address(const struct client *client);
+
+/* A limit refused what the client wanted, and it was told. The CLIENT_REFUSALS_MAXth time within a
+ * minute ends it. */
+void client_count_refusal(struct client *client);
 
 /*
  * Ends the client: what waits for it goes out, then a Close with this code and reason (a constant,

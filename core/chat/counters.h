@@ -28,6 +28,7 @@ struct counters {
     counter heartbeat_timeouts_total;
     counter message_timeouts_total;
     counter auth_ended_total;                 /* closed because their token was over */
+    counter rate_limit_ended_total;           /* closed because limits refused them too often */
     counter protocol_errors_total;            /* closed with 1002, 1003, 1007 or 1009 */
     counter errors_total[FAULT_CODES];        /* error envelopes */
     counter latency_buckets[LATENCY_BUCKETS]; /* not cumulated */

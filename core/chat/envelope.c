@@ -1,5 +1,6 @@
 #include "core/chat/envelope.h"
 
+#include <assert.h>
 #include <stdint.h>
 
 #include "core/base/clock.h"
@@ -374,9 +375,20 @@ void envelope_append_reply(struct buf *buf, const struct envelope *taken, struct
 void envelope_append_error(struct buf *buf, const struct fault *fault,
                            const struct envelope *failed)
 {
-    const struct fault_extra extras[] = {{"id", failed->raw_id}, {"ref", failed->raw_ref}};
+    envelope_append_error_with(buf, fault, failed, NULL, 0);
+}
+
+void envelope_append_error_with(struct buf *buf, const struct fault *fault,
+                                const struct envelope *failed, const struct fault_extra *extras,
+                                size_t extras_count)
+{
+    struct fault_extra all[2 + ENVELOPE_EXTRAS_MAX] = {{"id", failed->raw_id},
+                                                       {"ref", failed->raw_ref}};
+    assert(extras_count <= ENVELOPE_EXTRAS_MAX);
+    for (size_t i = 0; i < extras_count; i++)
+        all[2 + i] = extras[i];
     envelope_begin_server(buf, ENVELOPE_SYSTEM, "error", SLICE_NONE);
-    fault_append_json(buf, fault, extras, sizeof extras / sizeof *extras);
+    fault_append_json(buf, fault, all, 2 + extras_count);
     envelope_end_server(buf);
 }
 

@@ -21,6 +21,8 @@
 #include "core/base/uuid.h"
 #include "core/chat/room.h"
 
+struct fault_extra;
+
 enum {
     ENVELOPE_DEPTH_MAX = 64,  /* the envelope itself is the first level */
     ENVELOPE_EVENT_MAX = 129, /* entity:action, each side of 1 to 64 characters */
@@ -28,6 +30,7 @@ enum {
     ENVELOPE_TIMESTAMP_MAX = 40,
     ENVELOPE_REPEAT_MAX = 128, /* a longer id or ref is not repeated in an error */
     ENVELOPE_REF_MAX = 64,
+    ENVELOPE_EXTRAS_MAX = 4,
 };
 
 enum envelope_type {
@@ -116,3 +119,7 @@ bool envelope_read_front(struct slice json, struct envelope_front *out);
 /* Appends an error envelope that repeats the id and ref of the message that failed. */
 void envelope_append_error(struct buf *buf, const struct fault *fault,
                            const struct envelope *failed);
+/* The same with further members of the fault's data, ENVELOPE_EXTRAS_MAX at most. */
+void envelope_append_error_with(struct buf *buf, const struct fault *fault,
+                                const struct envelope *failed, const struct fault_extra *extras,
+                                size_t extras_count);

@@ -10,7 +10,6 @@
 #include <stdlib.h>
 #include <time.h>
 
-#include "core/auth/user.h"
 #include "core/base/lock.h"
 #include "core/base/map.h"
 #include "core/base/mem.h"
@@ -362,8 +361,7 @@ enum err hub_admit(struct hub *hub, const struct hub_admission *admission, struc
     return ERR_OK;
 
 no_seats:
-    user_release(client->user);
-    mem_free(client);
+    client_discard(client);
 no_client:
     if (membership.room != NULL)
         hub_release_membership(hub, &membership, loop, deflate_out);

@@ -31,6 +31,17 @@ void limit_append(struct buf *buf, const struct limit *limit)
     duration_append(buf, limit->period_ms);
 }
 
+static uint64_t token_ns(const struct limit *limit)
+{
+    return limit->period_ms * NS_PER_MS / limit->count;
+}
+
+/* A full bucket is full now, whenever it became so. */
+static uint64_t full_at(const struct bucket *bucket, uint64_t now_ns)
+{
+    return bucket->full_at_ns > now_ns ? bucket->full_at_ns : now_ns;
+}
+
 bool bucket_take(struct bucket *bucket, const struct limit *limit, uint64_t now_ns,
                  uint64_t *retry_after_ms)
 {
@@ -38,14 +49,31 @@ bool bucket_take(struct bucket *bucket, const struct limit *limit, uint64_t now_
     if (limit_is_off(limit))
         return true;
     /* The bucket's size is measured in whole tokens, so that rounding adds none to the burst. */
-    uint64_t token_ns = limit->period_ms * NS_PER_MS / limit->count;
-    uint64_t size_ns = token_ns * limit->count;
-    uint64_t full_at_ns = bucket->full_at_ns > now_ns ? bucket->full_at_ns : now_ns;
-    full_at_ns += token_ns;
+    uint64_t size_ns = token_ns(limit) * limit->count;
+    uint64_t full_at_ns = full_at(bucket, now_ns) + token_ns(limit);
     if (full_at_ns - now_ns > size_ns) {
         *retry_after_ms = (full_at_ns - now_ns - size_ns + NS_PER_MS - 1) / NS_PER_MS;
         return false;
     }
     bucket->full_at_ns = full_at_ns;
     return true;
+}
+
+void bucket_charge(struct bucket *bucket, const struct limit *limit, uint64_t tokens,
+                   uint64_t now_ns)
+{
+    if (limit_is_off(limit))
+        return;
+    uint64_t most = (uint64_t)limit->count * (1 + LIMIT_DEBT_MAX);
+    uint64_t latest_ns = now_ns + most * token_ns(limit);
+    uint64_t full_at_ns =
+        full_at(bucket, now_ns) + (tokens < most ? tokens : most) * token_ns(limit);
+    bucket->full_at_ns = full_at_ns < latest_ns ? full_at_ns : latest_ns;
+}
+
+uint64_t bucket_missing(const struct bucket *bucket, const struct limit *limit, uint64_t now_ns)
+{
+    if (limit_is_off(limit))
+        return 0;
+    return (full_at(bucket, now_ns) - now_ns + token_ns(limit) - 1) / token_ns(limit);
 }

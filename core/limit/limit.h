@@ -22,6 +22,7 @@ enum {
     LIMIT_COUNT_MAX = 1000000,
     LIMIT_PERIOD_MS_MAX = 24 * 60 * 60 * 1000,
     LIMIT_PERIOD_MS_MIN = 10,
+    LIMIT_DEBT_MAX = 4, /* an empty bucket may lack so many times more than it can hold */
 };
 
 struct limit {
@@ -46,6 +47,15 @@ static inline bool limit_is_off(const struct limit *limit)
  * up), and nothing was taken. */
 bool bucket_take(struct bucket *bucket, const struct limit *limit, uint64_t now_ns,
                  uint64_t *retry_after_ms);
+
+/*
+ * Takes tokens that were spent elsewhere already, whether they are there or not: what is lacking
+ * then must flow back before bucket_take finds one again.
+ */
+void bucket_charge(struct bucket *bucket, const struct limit *limit, uint64_t tokens,
+                   uint64_t now_ns);
+/* How many tokens are not there, those that are about to be included. */
+uint64_t bucket_missing(const struct bucket *bucket, const struct limit *limit, uint64_t now_ns);
 
 /* Whether it holds all that it can: a bucket like a new one. */
 static inline bool bucket_is_full(const struct bucket *bucket, uint64_t now_ns)

@@ -1,18 +1,24 @@
 #include "core/limit/limiter.h"
 
 #include <assert.h>
+#include <stdatomic.h>
 
 #include "core/base/list.h"
 #include "core/base/lock.h"
 #include "core/base/map.h"
 #include "core/base/mem.h"
 
-enum { FORGET_AT_ONCE = 2 /* full buckets that one call forgets: more than it can add */ };
+enum {
+    FORGET_AT_ONCE = 2, /* full buckets that one call forgets: more than it can add */
+    UNTOLD_PARTS = 40,  /* of a limit: one of them may be taken before others are told */
+};
 
 struct entry {
-    struct list_link link; /* in its shard's list, longest untouched first */
+    struct list_link link;       /* in its shard's list, longest untouched first */
+    struct list_link spent_link; /* in its shard's spent, when there is enough to tell */
     struct bucket bucket;
-    size_t key_len;
+    uint32_t untold; /* tokens taken here since that was last told, or the bucket was full */
+    uint32_t key_len;
     char key[];
 };
 
@@ -20,11 +26,14 @@ struct limiter_shard {
     struct lock lock;
     struct map entries GUARDED_BY(lock);
     struct list order GUARDED_BY(lock);
+    struct list spent GUARDED_BY(lock);
 };
 
 struct limiter {
     struct limit limit;
     size_t max_per_shard;
+    uint32_t tell_after;         /* tokens; 0: nobody is told */
+    atomic_uint spending_shards; /* bit i: shard i has a spent bucket; changes under its lock */
     struct limiter_shard shards[LIMITER_SHARDS];
 };
 
@@ -37,6 +46,7 @@ struct limiter *limiter_create(const struct limit *limit, size_t max_keys)
         lock_init(&limiter->shards[i].lock);
         map_init(&limiter->shards[i].entries);
         list_init(&limiter->shards[i].order);
+        list_init(&limiter->shards[i].spent);
     }
     return limiter;
 }
@@ -50,6 +60,7 @@ static void forget_locked(struct limiter_shard *shard, struct entry *entry) REQU
 {
     map_remove(&shard->entries, key_of(entry));
     list_remove(&entry->link);
+    list_remove(&entry->spent_link);
     mem_free(entry);
 }
 
@@ -107,7 +118,7 @@ static struct entry *add_locked(struct limiter *limiter, struct limiter_shard *s
     struct entry *entry = mem_try_alloc(sizeof *entry + key.len);
     if (entry == NULL)
         return NULL;
-    *entry = (struct entry){.key_len = key.len};
+    *entry = (struct entry){.key_len = (uint32_t)key.len};
     memcpy(entry->key, key.ptr, key.len);
     if (map_add(&shard->entries, key_of(entry), entry) != ERR_OK) {
         mem_free(entry);
@@ -117,9 +128,34 @@ static struct entry *add_locked(struct limiter *limiter, struct limiter_shard *s
 }
 
 /* The hash's upper bits: the map in the shard goes by the lower ones. */
-static struct limiter_shard *shard_of(struct limiter *limiter, struct slice key)
+static unsigned shard_of(struct slice key)
 {
-    return &limiter->shards[map_hash(key) >> 60 & (LIMITER_SHARDS - 1)];
+    return map_hash(key) >> 60 & (LIMITER_SHARDS - 1);
+}
+
+/* The bucket of this name, a new one when there is none; NULL without memory. */
+static struct entry *touch_locked(struct limiter *limiter, struct limiter_shard *shard,
+                                  struct slice key, uint64_t now_ns) REQUIRES(shard->lock)
+{
+    struct entry *entry = map_get(&shard->entries, key);
+    if (entry == NULL) {
+        forget_full_locked(shard, now_ns);
+        entry = add_locked(limiter, shard, key);
+    }
+    if (entry != NULL)
+        list_move_back(&shard->order, &entry->link);
+    return entry;
+}
+
+static void note_spent_locked(struct limiter *limiter, unsigned index, struct entry *entry)
+    REQUIRES(limiter->shards[index].lock)
+{
+    struct limiter_shard *shard = &limiter->shards[index];
+    entry->untold++;
+    if (entry->untold < limiter->tell_after || list_has_link(&entry->spent_link))
+        return;
+    list_push_back(&shard->spent, &entry->spent_link);
+    atomic_fetch_or(&limiter->spending_shards, 1U << index);
 }
 
 bool limiter_take(struct limiter *limiter, struct slice key, uint64_t now_ns,
@@ -130,19 +166,81 @@ bool limiter_take(struct limiter *limiter, struct slice key, uint64_t now_ns,
     assert(key.len <= LIMITER_KEY_MAX);
     if (limit_is_off(&limiter->limit))
         return true;
-    struct limiter_shard *shard = shard_of(limiter, key);
+    unsigned index = shard_of(key);
+    struct limiter_shard *shard = &limiter->shards[index];
     lock_acquire(&shard->lock);
-    struct entry *entry = map_get(&shard->entries, key);
-    if (entry == NULL) {
-        forget_full_locked(shard, now_ns);
-        entry = add_locked(limiter, shard, key);
-    }
+    struct entry *entry = touch_locked(limiter, shard, key, now_ns);
     if (entry != NULL) {
-        list_move_back(&shard->order, &entry->link);
+        if (bucket_is_full(&entry->bucket, now_ns))
+            entry->untold = 0;
         taken = bucket_take(&entry->bucket, &limiter->limit, now_ns, retry_after_ms);
+        if (taken && limiter->tell_after != 0)
+            note_spent_locked(limiter, index, entry);
     }
     lock_release(&shard->lock);
     return taken;
+}
+
+/* --- sharing --- */
+
+void limiter_share(struct limiter *limiter)
+{
+    limiter->tell_after = 1 + limiter->limit.count / UNTOLD_PARTS;
+}
+
+bool limiter_has_spending(const struct limiter *limiter)
+{
+    return atomic_load(&limiter->spending_shards) != 0;
+}
+
+/* What has flowed back meanwhile needs no telling: it is there for everybody again. */
+static void settle_locked(const struct limiter *limiter, struct entry *entry, uint64_t now_ns,
+                          struct limiter_spending *out)
+{
+    uint64_t missing = bucket_missing(&entry->bucket, &limiter->limit, now_ns);
+    out->tokens = entry->untold < missing ? entry->untold : (uint32_t)missing;
+    out->key_len = entry->key_len;
+    memcpy(out->key, entry->key, entry->key_len);
+    entry->untold = 0;
+}
+
+/* False when this shard has none (any more). */
+static bool next_of_shard(struct limiter *limiter, unsigned index, uint64_t now_ns,
+                          struct limiter_spending *out)
+{
+    struct limiter_shard *shard = &limiter->shards[index];
+    lock_acquire(&shard->lock);
+    struct list_link *link = list_pop_front(&shard->spent);
+    if (link != NULL)
+        settle_locked(limiter, LIST_ENTRY(link, struct entry, spent_link), now_ns, out);
+    else
+        atomic_fetch_and(&limiter->spending_shards, ~(1U << index));
+    lock_release(&shard->lock);
+    return link != NULL;
+}
+
+bool limiter_next_spending(struct limiter *limiter, uint64_t now_ns, struct limiter_spending *out)
+{
+    for (unsigned shards; (shards = atomic_load(&limiter->spending_shards)) != 0;)
+        while (next_of_shard(limiter, (unsigned)__builtin_ctz(shards), now_ns, out))
+            if (out->tokens != 0)
+                return true;
+    return false;
+}
+
+void limiter_charge(struct limiter *limiter, struct slice key, uint64_t tokens, uint64_t now_ns)
+{
+    if (key.len > LIMITER_KEY_MAX || tokens == 0 || limit_is_off(&limiter->limit))
+        return;
+    struct limiter_shard *shard = &limiter->shards[shard_of(key)];
+    lock_acquire(&shard->lock);
+    struct entry *entry = touch_locked(limiter, shard, key, now_ns);
+    if (entry != NULL) {
+        if (bucket_is_full(&entry->bucket, now_ns))
+            entry->untold = 0;
+        bucket_charge(&entry->bucket, &limiter->limit, tokens, now_ns);
+    }
+    lock_release(&shard->lock);
 }
 
 size_t limiter_count(struct limiter *limiter)

@@ -7,7 +7,11 @@
  * goes, the longest untouched first. When all places are taken by others, the longest untouched
  * one goes all the same: a bound of memory is worth more than a limit kept by everybody.
  *
- * Threads: create and destroy: one. take and count: any.
+ * Several processes share their buckets by telling each other what was taken: each lets its own
+ * takers have what its own buckets hold, at once, and charges them with what was taken elsewhere as
+ * it hears of it (limiter_share).
+ *
+ * Threads: create, share and destroy: one. All else: any.
  * Owns: the buckets and their names.
  */
 
@@ -36,6 +40,30 @@ const struct limit *limiter_limit(const struct limiter *limiter);
  * bucket there is no limit. */
 bool limiter_take(struct limiter *limiter, struct slice key, uint64_t now_ns,
                   uint64_t *retry_after_ms);
+
+/* --- sharing --- */
+
+/* What was taken is written down from now on; before the first take. */
+void limiter_share(struct limiter *limiter);
+
+/* What was taken from a bucket here since it was last told. */
+struct limiter_spending {
+    uint32_t tokens;
+    size_t key_len;
+    char key[LIMITER_KEY_MAX];
+};
+
+/*
+ * Whether there is something to tell: 1/40 of the limit, and at least one token, was taken from
+ * some bucket. What is less, or has flowed back, makes no difference to others.
+ */
+bool limiter_has_spending(const struct limiter *limiter);
+/* Takes one bucket's off the list; false when there is none. */
+bool limiter_next_spending(struct limiter *limiter, uint64_t now_ns, struct limiter_spending *out);
+
+/* bucket_charge for the bucket of this name: so much was taken elsewhere. Without memory for a new
+ * bucket nothing happens. */
+void limiter_charge(struct limiter *limiter, struct slice key, uint64_t tokens, uint64_t now_ns);
 
 /* How many buckets there are. */
 size_t limiter_count(struct limiter *limiter);

@@ -16,7 +16,7 @@ BEGIN {
     own["core/net"] = "core/net core/base"
     own["core/ws"] = "core/ws core/base"
     own["core/bus"] = "core/bus core/net core/base"
-    own["core/chat"] = "core/chat core/auth core/ws core/net core/base"
+    own["core/chat"] = "core/chat core/auth core/limit core/ws core/net core/base"
     own["core/presence"] = "core/presence core/bus core/net core/base"
     own["openapi"] = "openapi core/base"
     own["handlers"] = "handlers openapi " core
