@@ -47,6 +47,7 @@
     SUITE("core/chat/client_chatter", client_chatter_tests)                                        \
     SUITE("core/chat/client_rooms", client_rooms_tests)                                            \
     SUITE("core/chat/client_user", client_user_tests)                                              \
+    SUITE("core/chat/client_refusals", client_refusals_tests)                                      \
     SUITE("core/chat/counters", counters_tests)                                                    \
     SUITE("core/chat/envelope", envelope_tests)                                                    \
     SUITE("core/chat/eviction", eviction_tests)                                                    \
@@ -82,10 +83,14 @@
     SUITE("core/limit/address", address_tests)                                                     \
     SUITE("core/limit/limit", limit_tests)                                                         \
     SUITE("core/limit/limiter", limiter_tests)                                                     \
+    SUITE("core/limit/limiter_share", limiter_share_tests)                                         \
+    SUITE("core/limit/standing", standing_tests)                                                   \
+    SUITE("core/limit/strikes", strikes_tests)                                                     \
     SUITE("openapi/embed", embed_tests)                                                            \
     SUITE("handlers/body", body_tests)                                                             \
     SUITE("handlers/events", events_tests)                                                         \
     SUITE("handlers/limited", limited_tests)                                                       \
+    SUITE("handlers/limits", limits_tests)                                                         \
     SUITE("handlers/origin", origin_tests)                                                         \
     SUITE("handlers/outage", outage_tests)                                                         \
     SUITE("handlers/replay", replay_tests)                                                         \

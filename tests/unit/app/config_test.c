@@ -326,6 +326,12 @@ static void limits_are_a_number_in_a_time_or_off(void)
     load_good(NULL, NULL, &config);
     CU_ASSERT_EQUAL(config.rate_limit_connects.count, 10);
     CU_ASSERT_EQUAL(config.rate_limit_connects.period_ms, 60000);
+    CU_ASSERT_EQUAL(config.rate_limit_messages.count, 60);
+    CU_ASSERT_EQUAL(config.rate_limit_messages.period_ms, 60000);
+    CU_ASSERT_EQUAL(config.rate_limit_typing.count, 10);
+    CU_ASSERT_EQUAL(config.rate_limit_typing.period_ms, 60000);
+    CU_ASSERT_EQUAL(config.rate_limit_presence.count, 30);
+    CU_ASSERT_EQUAL(config.rate_limit_presence.period_ms, 60000);
     CU_ASSERT_FALSE(config.rate_limit_enabled);
     config_fini(&config);
     load_good("RATE_LIMIT_CONNECTS", "off", &config);

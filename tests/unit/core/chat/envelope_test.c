@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "core/base/clock.h"
+#include "core/base/fault.h"
 #include "core/base/mem.h"
 
 #define ID "0190a1b2-c3d4-7e5f-8a9b-0c1d2e3f4a5b"
@@ -709,6 +710,26 @@ static void an_error_repeats_id_and_ref(void)
     buf_fini(&buf);
 }
 
+static void an_error_has_what_else_is_to_be_said(void)
+{
+    static const struct fault fault = {.code = FAULT_RATE_LIMITED, .message = "no"};
+    const struct fault_extra extras[] = {{"class", slice_str("\"typing\"")},
+                                         {"nothing", SLICE_NONE},
+                                         {"retry_after_ms", slice_str("17")}};
+    struct envelope failed = {.raw_ref = slice_str("\"r1\""), .raw_id = SLICE_NONE};
+    struct buf buf;
+    buf_init(&buf, 4096);
+    envelope_append_error_with(&buf, &fault, &failed, extras, 3);
+    json_t *json = read_json(&buf);
+    json_t *data = json_object_get(json_object_get(json, "data"), "data");
+    CU_ASSERT_EQUAL(json_object_size(data), 3);
+    CU_ASSERT_STRING_EQUAL(text_in(data, "ref"), "r1");
+    CU_ASSERT_STRING_EQUAL(text_in(data, "class"), "typing");
+    CU_ASSERT_EQUAL(json_integer_value(json_object_get(data, "retry_after_ms")), 17);
+    json_decref(json);
+    buf_fini(&buf);
+}
+
 static void a_long_id_is_not_repeated(void)
 {
     char many[ENVELOPE_REPEAT_MAX], json[400];
@@ -795,6 +816,7 @@ CU_TestInfo envelope_tests[] = {
     {"what_is_there_is_kept_in_the_contracts_order", what_is_there_is_kept_in_the_contracts_order},
     {"what_is_written_can_be_read", what_is_written_can_be_read},
     {"an_error_repeats_id_and_ref", an_error_repeats_id_and_ref},
+    {"an_error_has_what_else_is_to_be_said", an_error_has_what_else_is_to_be_said},
     {"a_long_id_is_not_repeated", a_long_id_is_not_repeated},
     {"the_api_names_sender_and_targets", the_api_names_sender_and_targets},
     {"what_the_api_gets_wrong_is_a_fault", what_the_api_gets_wrong_is_a_fault},

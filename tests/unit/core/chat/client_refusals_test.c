@@ -1,0 +1,152 @@
+/* Clients that limits refuse again and again. */
+#include <CUnit/CUnit.h>
+#include <stdio.h>
+
+#include "core/base/mem.h"
+#include "core/chat/client.h"
+#include "core/limit/address.h"
+#include "tests/support/chat_peer.h"
+
+enum { SECOND_MS = 1000 };
+
+/* Each message is refused, and counted in the test's own count. */
+static void refuse(struct chat *chat, struct client *client, struct slice payload)
+{
+    unsigned *refusals = chat->arg;
+    (void)payload;
+    ++*refusals;
+    client_count_refusal(client);
+}
+
+static void start(struct chat *chat, struct peer *peer, unsigned *refusals)
+{
+    /* In a minute and more, nobody is to be pinged or to fall silent. */
+    struct hub_opts opts = chat_opts_frozen(1);
+    opts.ping_interval_ms = opts.pong_timeout_ms = 1000 * SECOND_MS;
+    *refusals = 0;
+    chat_start(chat, &opts);
+    chat->on_message = refuse;
+    chat->arg = refusals;
+    peer_join(chat, peer, "lobby");
+}
+
+static void say_often(struct chat *chat, struct peer *peer, unsigned times)
+{
+    for (unsigned i = 0; i < times; i++)
+        CU_ASSERT_TRUE(peer_say(peer, "again"));
+    chat_settle(chat);
+}
+
+static bool is_open(struct chat *chat, struct peer *peer)
+{
+    return chat_publish(chat, "lobby", "still here") && peer_hears(peer, "still here");
+}
+
+static void stop(struct chat *chat, struct peer *peer)
+{
+    peer_leave(peer);
+    CU_ASSERT_TRUE(chat_await_empty(chat));
+    chat_stop(chat);
+}
+
+static void a_hundred_within_a_minute_end_the_client(void)
+{
+    struct chat chat;
+    struct peer peer;
+    unsigned refusals;
+    start(&chat, &peer, &refusals);
+    say_often(&chat, &peer, 99);
+    CU_ASSERT_TRUE(is_open(&chat, &peer));
+    CU_ASSERT_EQUAL(refusals, 99);
+    say_often(&chat, &peer, 1);
+    CU_ASSERT_TRUE(peer_hears_close(&peer, WS_CLOSE_RATE_LIMITED));
+    CU_ASSERT_EQUAL(chat_count(&chat, rate_limit_ended_total), 1);
+    stop(&chat, &peer);
+}
+
+static void what_comes_behind_the_hundredth_is_not_looked_at(void)
+{
+    struct chat chat;
+    struct peer peer;
+    unsigned refusals;
+    start(&chat, &peer, &refusals);
+    say_often(&chat, &peer, 101);
+    CU_ASSERT_TRUE(peer_hears_close(&peer, WS_CLOSE_RATE_LIMITED));
+    CU_ASSERT_EQUAL(refusals, 100);
+    CU_ASSERT_EQUAL(chat_count(&chat, rate_limit_ended_total), 1);
+    stop(&chat, &peer);
+}
+
+static void those_of_a_minute_ago_are_forgotten(void)
+{
+    struct chat chat;
+    struct peer peer;
+    unsigned refusals;
+    start(&chat, &peer, &refusals);
+    for (unsigned i = 0; i < 3; i++) {
+        say_often(&chat, &peer, 99);
+        chat_advance(&chat, 60 * SECOND_MS);
+    }
+    CU_ASSERT_TRUE(is_open(&chat, &peer));
+    /* One a second is less than that for ever; 99, and one more 59 seconds later, are not. */
+    say_often(&chat, &peer, 99);
+    chat_advance(&chat, 59 * SECOND_MS);
+    say_often(&chat, &peer, 1);
+    CU_ASSERT_TRUE(peer_hears_close(&peer, WS_CLOSE_RATE_LIMITED));
+    CU_ASSERT_EQUAL(refusals, 3 * 99 + 100);
+    stop(&chat, &peer);
+}
+
+static void each_connection_is_judged_by_itself(void)
+{
+    struct chat chat;
+    struct peer first, second;
+    unsigned refusals;
+    start(&chat, &first, &refusals);
+    peer_join(&chat, &second, "lobby");
+    say_often(&chat, &first, 99);
+    say_often(&chat, &second, 99);
+    CU_ASSERT_TRUE(is_open(&chat, &first));
+    peer_leave(&second);
+    stop(&chat, &first);
+}
+
+/* The address of somebody without a user is kept where limits go by it. */
+static void an_address_is_kept_with_the_client(void)
+{
+    struct chat chat;
+    struct hub_opts opts = chat_opts(1);
+    struct deflate_params deflate = {0};
+    struct address address;
+    struct hub_admission admission = {.room = slice_str("lobby"), .deflate = &deflate};
+    struct client *without, *with;
+    CU_ASSERT_TRUE_FATAL(address_parse(slice_str("192.0.2.1"), &address));
+    chat_start(&chat, &opts);
+    CU_ASSERT_EQUAL_FATAL(hub_admit(chat.hub, &admission, &without), ERR_OK);
+    CU_ASSERT_PTR_NULL(client_address(without));
+    admission.address = &address;
+    enum err err = ERR_NOMEM;
+    unsigned nth = 0;
+    while (err == ERR_NOMEM) {
+        mem_fail_after(++nth);
+        err = hub_admit(chat.hub, &admission, &with);
+        mem_fail_after(0);
+    }
+    CU_ASSERT_TRUE(nth > 2);
+    CU_ASSERT_EQUAL_FATAL(err, ERR_OK);
+    CU_ASSERT_TRUE(slice_equals(address_key(client_address(with)), address_key(&address)));
+    client_abandon(with);
+    client_abandon(without);
+    CU_ASSERT_TRUE(chat_await_empty(&chat));
+    chat_stop(&chat);
+}
+
+CU_TestInfo client_refusals_tests[] = {
+    {"a_hundred_within_a_minute_end_the_client", a_hundred_within_a_minute_end_the_client},
+    {"what_comes_behind_the_hundredth_is_not_looked_at",
+     what_comes_behind_the_hundredth_is_not_looked_at},
+    {"those_of_a_minute_ago_are_forgotten", those_of_a_minute_ago_are_forgotten},
+    {"each_connection_is_judged_by_itself", each_connection_is_judged_by_itself},
+    {"an_address_is_kept_with_the_client", an_address_is_kept_with_the_client},
+    CU_TEST_INFO_NULL,
+};
