@@ -23,13 +23,16 @@ static void refuse(const struct event_call *call, const struct limited *limited)
 bool event_limit_take(const struct event_call *call)
 {
     char bytes[LIMITER_KEY_MAX];
-    struct limited limited;
+    struct limits_answer answer;
     enum event_class class = call->event->class;
     if (class == EVENT_UNLIMITED)
         return true;
     struct slice key = limits_key(client_user(call->client), client_address(call->client), bytes);
-    if (limits_take(call->service->limits, class, key, call->received_ns, &limited))
-        return true;
-    refuse(call, &limited);
-    return false;
+    if (!limits_take(call->service->limits, class, key, call->received_ns, &answer)) {
+        refuse(call, &answer.refused);
+        return false;
+    }
+    if (answer.pause_ms != 0)
+        client_hold(call->client, answer.pause_ms);
+    return true;
 }

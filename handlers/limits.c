@@ -5,6 +5,7 @@
  */
 #include "handlers/limits.h"
 
+#include <limits.h>
 #include <stdatomic.h>
 
 #include "core/auth/user.h"
@@ -22,13 +23,16 @@ enum {
     REPORT_MAX = 512, /* buckets in one report; the others go into the next */
     SPENT_DEPTH = 2,
     TOKENS_DIGITS_MAX = 9,
+    PAUSE_MS_MAX = 100,
 };
 
 struct limits {
     struct limiter *limiters[LIMITS_CLASSES]; /* NULL: no limit */
     struct bus *bus;                          /* NULL: there are no other pods */
     atomic_bool commands_taken;
-    atomic_bool reporting; /* a report is being written or on its way */
+    atomic_bool reporting;       /* a report is being written or on its way */
+    uint64_t report_began_ms;    /* of the reporter: who turned `reporting` on */
+    atomic_uint_fast64_t way_ms; /* how long a report is on its way, of late */
     atomic_uint_fast64_t refused_total[LIMITS_CLASSES];
     struct log_pause refused_pause;
 };
@@ -127,9 +131,28 @@ static size_t append_report(struct buf *json, struct limits *limits)
 
 static void report(struct limits *limits);
 
+/* A longer way is believed at once, a shorter one by and by. */
+static void learn_way(struct limits *limits)
+{
+    uint64_t before_ms = atomic_load(&limits->way_ms);
+    uint64_t now_ms = clock_monotonic_ms() - limits->report_began_ms;
+    atomic_store(&limits->way_ms, now_ms > before_ms ? now_ms : (3 * before_ms + now_ms) / 4);
+}
+
+static void learn_sharers(struct limits *limits, long long pods)
+{
+    for (unsigned class = 0; class < LIMITS_CLASSES; class ++)
+        if (limits->limiters[class] != NULL && pods > 0)
+            limiter_set_sharers(limits->limiters[class], pods < UINT_MAX ? (unsigned)pods : 1);
+}
+
 static void on_reported(void *arg, const struct bus_reply *reply)
 {
     struct limits *limits = arg;
+    if (reply != NULL) {
+        learn_way(limits);
+        learn_sharers(limits, bus_reply_number(reply));
+    }
     atomic_store(&limits->reporting, false);
     if (reply != NULL)
         report(limits);
@@ -139,6 +162,7 @@ static void on_reported(void *arg, const struct bus_reply *reply)
 static bool send_report(struct limits *limits)
 {
     struct buf json;
+    limits->report_began_ms = clock_monotonic_ms();
     buf_init(&json, BUS_CONTROL_MAX);
     bool is_good = append_report(&json, limits) != 0 && json.err == ERR_OK;
     if (is_good)
@@ -216,20 +240,31 @@ static void note_refusal(struct limits *limits, unsigned class, struct slice key
              log_uint("refused_total", total));
 }
 
+/* The report to come, and perhaps the one under way before it, and the others' reports. */
+static uint64_t pause_ms(const struct limits *limits)
+{
+    uint64_t ms = 2 + 2 * atomic_load(&limits->way_ms);
+    return ms < PAUSE_MS_MAX ? ms : PAUSE_MS_MAX;
+}
+
 bool limits_take(struct limits *limits, unsigned class, struct slice key, uint64_t now_ns,
-                 struct limited *refused)
+                 struct limits_answer *answer)
 {
     struct limiter *limiter = limits->limiters[class];
-    *refused = (struct limited){.limit = NULL};
+    struct limiter_answer word;
+    *answer = (struct limits_answer){.pause_ms = 0};
     if (limiter == NULL)
         return true;
-    if (limiter_take(limiter, key, now_ns, &refused->retry_after_ms)) {
+    if (limiter_take(limiter, key, now_ns, &word)) {
         if (limits->bus != NULL && limiter_has_spending(limiter))
             report(limits);
+        if (word.is_much && atomic_load(&limits->commands_taken))
+            answer->pause_ms = pause_ms(limits);
         return true;
     }
-    refused->class = limits_class_name(class);
-    refused->limit = limiter_limit(limiter);
+    answer->refused = (struct limited){.class = limits_class_name(class),
+                                       .limit = limiter_limit(limiter),
+                                       .retry_after_ms = word.retry_after_ms};
     note_refusal(limits, class, key);
     return false;
 }

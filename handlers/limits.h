@@ -7,10 +7,10 @@
  *     limits_take ─▶ bucket ─▶ what was taken ─▶ report ─▶ all other pods ─▶ limits_take_report
  *
  * Each pod decides by its own buckets, at once, and then tells the others what it let pass: one
- * report is on its way at a time, and what is taken meanwhile goes into the next. So pods that get
- * a flood in the same moment together let more pass than one would, until they have heard of each
- * other; the buckets then lack that much, and over the limit's time it is even again. While Redis
- * is away each pod is by itself.
+ * report is on its way at a time, and what is taken meanwhile goes into the next. Who takes so much
+ * in a moment that the pods together might give more than there is has to pause until the others
+ * have heard of it, some milliseconds. What is given too much all the same is lacking afterwards:
+ * over the limit's time it is even. While Redis is away each pod is by itself.
  *
  * Threads: create, use_bus, destroy: main. limits_on_commands, limits_take_report: the bus thread.
  * The others: any.
@@ -56,9 +56,14 @@ void limits_use_bus(struct limits *limits, struct bus *bus);
 struct slice limits_key(const struct user *user, const struct address *address,
                         char out[LIMITER_KEY_MAX]);
 
-/* Whether it may be done once more, which then counts. False: `refused` says what to tell. */
+struct limits_answer {
+    struct limited refused; /* what to tell, when it may not be done */
+    uint64_t pause_ms;      /* when it may: how long nothing more should be taken from who did it */
+};
+
+/* Whether it may be done once more, which then counts. */
 bool limits_take(struct limits *limits, unsigned class, struct slice key, uint64_t now_ns,
-                 struct limited *refused);
+                 struct limits_answer *answer);
 
 /* How often that was false. */
 uint64_t limits_refused_total(const struct limits *limits, unsigned class);

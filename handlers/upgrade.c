@@ -168,13 +168,14 @@ static struct refusal check_connects(const struct request *request)
 {
     struct limits *limits = request->service->limits;
     struct refusal refusal = {.status = 0};
+    struct limits_answer answer;
     struct address address;
     char key[LIMITER_KEY_MAX];
     if (limits != NULL &&
         !limits_take(limits, LIMITS_CONNECTS,
                      limits_key(request->user, find_limited_address(request, &address), key),
-                     clock_monotonic_ns(), &refusal.limited))
-        refusal.status = MHD_HTTP_TOO_MANY_REQUESTS;
+                     clock_monotonic_ns(), &answer))
+        refusal = (struct refusal){.status = MHD_HTTP_TOO_MANY_REQUESTS, .limited = answer.refused};
     return refusal;
 }
 

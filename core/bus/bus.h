@@ -115,11 +115,13 @@ void bus_command(struct bus *bus, const struct slice *words, size_t count, bus_d
 void bus_signal(struct bus *bus, struct slice room, struct slice json);
 
 /* Says something to all other pods in the same way, once: what gets lost is not said again. `done`
- * as of a command; its reply tells nothing but that Redis took it. */
+ * as of a command; its reply is the number of those who listen, this pod included. */
 void bus_signal_pods(struct bus *bus, struct slice json, bus_done *done, void *arg);
 
 /* A text or status; ptr NULL for anything else, a missing value included. */
 struct slice bus_reply_text(const struct bus_reply *reply);
+/* A number; 0 for anything else. */
+long long bus_reply_number(const struct bus_reply *reply);
 /* The elements of an array; 0 and NULL for anything else. */
 size_t bus_reply_count(const struct bus_reply *reply);
 const struct bus_reply *bus_reply_at(const struct bus_reply *reply, size_t i);

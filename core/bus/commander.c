@@ -35,6 +35,11 @@ struct slice bus_reply_text(const struct bus_reply *reply)
     return text ? slice_of(is->str, is->len) : SLICE_NONE;
 }
 
+long long bus_reply_number(const struct bus_reply *reply)
+{
+    return reply != NULL && raw(reply)->type == REDIS_REPLY_INTEGER ? raw(reply)->integer : 0;
+}
+
 size_t bus_reply_count(const struct bus_reply *reply)
 {
     return reply != NULL && raw(reply)->type == REDIS_REPLY_ARRAY ? raw(reply)->elements : 0;

@@ -431,6 +431,7 @@ static void free_client(struct client *client)
     hub_client_freed(shard->hub);
     standing_destroy(client->standing);
     mem_free(client->said);
+    mem_free(client->stash);
     mem_free(client);
 }
 

@@ -34,6 +34,7 @@ struct address;
 struct hub_admission;
 struct shard;
 struct standing;
+struct stash;
 struct user;
 
 enum {
@@ -80,6 +81,8 @@ struct client {
     struct list_link flush;     /* in the shard's flush */
     struct list_link leave;     /* in the shard's leave */
     struct list_link paced;     /* in the shard's paced, while it is not read from for its pace */
+    struct stash *stash;        /* what was read behind a message that held the rest up; then it is
+                                 * in paced, too */
     struct agenda_entry expiry; /* in the shard's expiries, while it has a user */
     struct user *user;          /* counted; NULL: authentication is off */
     struct standing *standing;  /* with the limits; NULL: there is nothing to keep */
@@ -96,20 +99,20 @@ struct client {
     void *data;               /* client_set_data */
     uint32_t turn;            /* of the shard, when it was last counted in a dirty part */
     uint16_t close_code;
-    uint16_t read_bytes;    /* to read at once, at a boundary */
-    uint16_t read_messages; /* that became whole in this read */
-    uint16_t read_frames;   /* of all kinds, likewise */
-    uint8_t state;          /* enum client_state */
-    uint8_t dirty_parts;    /* it is in so many (2: or more) of the turn's dirty parts */
-    uint16_t tasks;         /* of it in the mailbox: it must not be freed before they ran */
-    bool deflate_out;       /* takes frames compressed with a full window */
-    bool throttled;         /* not read from: too much waits for it */
-    bool events;            /* asked for chat.events.v1 */
-    bool told;              /* its memberships were told (hub_opts.on_member) */
-    bool warned;            /* that its token is soon over (hub_opts.on_expiring) */
-    bool left;              /* has given up its memberships */
-    bool close_received;    /* the peer's Close is here, or can no longer be understood */
-    bool close_sent;        /* our Close is queued or out */
+    uint16_t read_bytes;     /* to read at once, at a boundary */
+    uint16_t read_messages;  /* that became whole in this read */
+    uint16_t read_frames;    /* of all kinds, likewise */
+    uint8_t state;           /* enum client_state */
+    uint8_t dirty_parts;     /* it is in so many (2: or more) of the turn's dirty parts */
+    uint16_t tasks;          /* of it in the mailbox: it must not be freed before they ran */
+    bool deflate_out : 1;    /* takes frames compressed with a full window */
+    bool throttled : 1;      /* not read from: too much waits for it */
+    bool events : 1;         /* asked for chat.events.v1 */
+    bool told : 1;           /* its memberships were told (hub_opts.on_member) */
+    bool warned : 1;         /* that its token is soon over (hub_opts.on_expiring) */
+    bool left : 1;           /* has given up its memberships */
+    bool close_received : 1; /* the peer's Close is here, or can no longer be understood */
+    bool close_sent : 1;     /* our Close is queued or out */
     char id[UUID_TEXT_LEN];
 };
 
@@ -179,6 +182,12 @@ const struct address *client_address(const struct client *client);
 /* A limit refused what the client wanted, and it was told. The CLIENT_REFUSALS_MAXth time within a
  * minute ends it. */
 void client_count_refusal(struct client *client);
+
+/*
+ * Nothing that stands behind the message under way is looked at for so long, nor read: for
+ * hub_opts.on_message. Who sends one thing at a time notices the most of it as a longer way.
+ */
+void client_hold(struct client *client, uint64_t ms);
 
 /*
  * Ends the client: what waits for it goes out, then a Close with this code and reason (a constant,

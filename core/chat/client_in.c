@@ -5,6 +5,7 @@
 
 #include <sys/epoll.h>
 
+#include "core/base/mem.h"
 #include "core/chat/client.h"
 #include "core/chat/hub.h"
 #include "core/chat/shard.h"
@@ -13,12 +14,12 @@
 /* --- the pace of senders --- */
 
 /* Not read from until its pace_us. */
-static void hold(struct client *client)
+static void pause_reading(struct client *client)
 {
-    if (client->state == CLIENT_OPEN && !list_has_link(&client->paced)) {
-        list_push_back(&client->shard->paced, &client->paced);
-        client_update_reading(client);
-    }
+    if (client->state != CLIENT_OPEN || list_has_link(&client->paced))
+        return;
+    list_push_back(&client->shard->paced, &client->paced);
+    client_update_reading(client);
 }
 
 void client_count_publish(struct client *client, const struct room *room, size_t bytes)
@@ -36,7 +37,7 @@ void client_count_publish(struct client *client, const struct room *room, size_t
     client->pace_us += critical ? CLIENT_PACE_CRITICAL_MS * 1000 : 1000 / CLIENT_PACE_PER_MS;
     if (client->pace_us - now_us <= CLIENT_PACE_BURST * 1000 / CLIENT_PACE_PER_MS)
         return;
-    hold(client);
+    pause_reading(client);
 }
 
 /* However many flood the loop with frames that nobody waits for, those who chat have their time. */
@@ -53,7 +54,18 @@ static void count_chatter(struct client *client, uint32_t frames)
         return;
     if (client->pace_us < shard->chatter_us)
         client->pace_us = shard->chatter_us;
-    hold(client);
+    pause_reading(client);
+}
+
+void client_hold(struct client *client, uint64_t ms)
+{
+    uint64_t until_us = (loop_now_ms(client->shard->loop) + ms) * 1000;
+    if (client->state != CLIENT_OPEN)
+        return;
+    if (client->pace_us < until_us)
+        client->pace_us = until_us;
+    ws_session_hold(&client->session);
+    pause_reading(client);
 }
 
 void client_rest(struct client *client, uint64_t ms)
@@ -68,6 +80,7 @@ void client_rest(struct client *client, uint64_t ms)
 void client_unpace(struct client *client)
 {
     list_remove(&client->paced);
+    client_feed_stash(client);
     if (client->state == CLIENT_OPEN)
         client_update_reading(client);
 }
@@ -137,6 +150,42 @@ static void adapt_reading(struct client *client, size_t got)
         client->read_bytes *= 2;
 }
 
+/* False without memory. */
+static bool put_by(struct client *client, struct slice bytes)
+{
+    client->stash = mem_try_alloc(sizeof *client->stash + bytes.len);
+    if (client->stash == NULL)
+        return false;
+    client->stash->len = bytes.len;
+    memcpy(client->stash->bytes, bytes.ptr, bytes.len);
+    return true;
+}
+
+/* What a message holds up is put by; without memory for that nothing is held up. */
+static void look_at(struct client *client, struct slice bytes)
+{
+    uint32_t frames = client->session.frames;
+    size_t left;
+    client->read_messages = 0;
+    do {
+        left = ws_session_feed(&client->session, client->shard->pool, client, bytes);
+        bytes = slice_skip(bytes, bytes.len - left);
+    } while (left != 0 && !put_by(client, bytes));
+    client->read_frames = (uint16_t)(client->session.frames - frames);
+    count_chatter(client, client->read_frames - client->read_messages);
+    if (client->state == CLIENT_OPEN)
+        judge_progress(client);
+}
+
+void client_feed_stash(struct client *client)
+{
+    struct stash *stash = client->stash;
+    client->stash = NULL;
+    if (stash != NULL && client->state != CLIENT_FINISHING && client->state != CLIENT_GONE)
+        look_at(client, slice_of(stash->bytes, stash->len));
+    mem_free(stash);
+}
+
 void client_feed(struct client *client, struct slice bytes)
 {
     struct shard *shard = client->shard;
@@ -147,14 +196,9 @@ void client_feed(struct client *client, struct slice bytes)
         client->heard_ms = loop_now_ms(shard->loop);
         list_move_back(&shard->quiet, &client->timer);
     }
-    uint32_t frames = client->session.frames;
-    client->read_messages = 0;
-    ws_session_feed(&client->session, shard->pool, client, bytes);
-    client->read_frames = (uint16_t)(client->session.frames - frames);
-    adapt_reading(client, bytes.len);
-    count_chatter(client, client->read_frames - client->read_messages);
-    if (client->state == CLIENT_OPEN)
-        judge_progress(client);
+    look_at(client, bytes);
+    if (client->stash == NULL)
+        adapt_reading(client, bytes.len);
 }
 
 /* A read that brought no whole frame, and more is to come: there is nothing to be fair about. */
@@ -172,6 +216,11 @@ void client_on_events(struct client *client, uint32_t events)
     if ((events & EPOLLOUT) != 0)
         client_schedule_flush(client);
     if ((events & (EPOLLIN | EPOLLHUP | EPOLLERR)) == 0)
+        return;
+    /* A broken connection is told of in a pause, too. */
+    while (client->stash != NULL)
+        client_feed_stash(client);
+    if (client->state == CLIENT_GONE)
         return;
     size_t size = is_in_long_message(client) ? SHARD_READ_BYTES : client->read_bytes;
     /* What comes of one read must not take all the room that its queue has left. */

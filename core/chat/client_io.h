@@ -8,6 +8,8 @@
  * Threads: the client's loop.
  */
 
+#include <stddef.h>
+
 #include "core/base/err.h"
 #include "core/base/slice.h"
 #include "core/chat/outq.h"
@@ -15,6 +17,12 @@
 
 struct client;
 struct membership;
+
+/* Bytes that wait to be looked at; at most what one read brings. */
+struct stash {
+    size_t len;
+    char bytes[];
+};
 
 /* Counts an events client into the hidden rooms that it is in from the start; on the thread that
  * admits it. ERR_NOMEM: nothing is counted. */
@@ -30,6 +38,9 @@ void client_queue_taken_of(struct client *client, struct membership *membership)
 
 /* Bytes that the peer sent, cut anywhere. */
 void client_feed(struct client *client, struct slice bytes);
+
+/* Looks at what was put by; some of it may be put by again. */
+void client_feed_stash(struct client *client);
 
 /* Reads or rests, by what waits for the client and by its pace. */
 void client_update_reading(struct client *client);

@@ -10,6 +10,7 @@
 
 enum {
     FORGET_AT_ONCE = 2, /* full buckets that one call forgets: more than it can add */
+    SHARERS_MAX = 8,    /* more seldom serve the same user at once, and each would get little */
     UNTOLD_PARTS = 40,  /* of a limit: one of them may be taken before others are told */
 };
 
@@ -32,7 +33,8 @@ struct limiter_shard {
 struct limiter {
     struct limit limit;
     size_t max_per_shard;
-    uint32_t tell_after;         /* tokens; 0: nobody is told */
+    uint32_t tell_after; /* tokens; 0: nobody is told */
+    atomic_uint sharers;
     atomic_uint spending_shards; /* bit i: shard i has a spent bucket; changes under its lock */
     struct limiter_shard shards[LIMITER_SHARDS];
 };
@@ -147,22 +149,35 @@ static struct entry *touch_locked(struct limiter *limiter, struct limiter_shard 
     return entry;
 }
 
-static void note_spent_locked(struct limiter *limiter, unsigned index, struct entry *entry)
-    REQUIRES(limiter->shards[index].lock)
+/* Whether all sharers together, each having taken as much as this one since it was last told, would
+ * leave nothing. */
+static bool is_much(const struct limiter *limiter, const struct entry *entry, uint64_t now_ns)
+{
+    unsigned sharers = atomic_load_explicit(&limiter->sharers, memory_order_relaxed);
+    uint64_t missing = bucket_missing(&entry->bucket, &limiter->limit, now_ns);
+    uint64_t there = missing < limiter->limit.count ? limiter->limit.count - missing : 0;
+    return sharers > 1 && (uint64_t)entry->untold * sharers >= there;
+}
+
+/* One more was taken, which is told when it is enough; whether it is much. */
+static bool note_spent_locked(struct limiter *limiter, unsigned index, struct entry *entry,
+                              uint64_t now_ns) REQUIRES(limiter->shards[index].lock)
 {
     struct limiter_shard *shard = &limiter->shards[index];
     entry->untold++;
-    if (entry->untold < limiter->tell_after || list_has_link(&entry->spent_link))
-        return;
-    list_push_back(&shard->spent, &entry->spent_link);
-    atomic_fetch_or(&limiter->spending_shards, 1U << index);
+    bool much = is_much(limiter, entry, now_ns);
+    if ((much || entry->untold >= limiter->tell_after) && !list_has_link(&entry->spent_link)) {
+        list_push_back(&shard->spent, &entry->spent_link);
+        atomic_fetch_or(&limiter->spending_shards, 1U << index);
+    }
+    return much;
 }
 
 bool limiter_take(struct limiter *limiter, struct slice key, uint64_t now_ns,
-                  uint64_t *retry_after_ms)
+                  struct limiter_answer *answer)
 {
     bool taken = true;
-    *retry_after_ms = 0;
+    *answer = (struct limiter_answer){.is_much = false};
     assert(key.len <= LIMITER_KEY_MAX);
     if (limit_is_off(&limiter->limit))
         return true;
@@ -173,9 +188,9 @@ bool limiter_take(struct limiter *limiter, struct slice key, uint64_t now_ns,
     if (entry != NULL) {
         if (bucket_is_full(&entry->bucket, now_ns))
             entry->untold = 0;
-        taken = bucket_take(&entry->bucket, &limiter->limit, now_ns, retry_after_ms);
+        taken = bucket_take(&entry->bucket, &limiter->limit, now_ns, &answer->retry_after_ms);
         if (taken && limiter->tell_after != 0)
-            note_spent_locked(limiter, index, entry);
+            answer->is_much = note_spent_locked(limiter, index, entry, now_ns);
     }
     lock_release(&shard->lock);
     return taken;
@@ -186,6 +201,13 @@ bool limiter_take(struct limiter *limiter, struct slice key, uint64_t now_ns,
 void limiter_share(struct limiter *limiter)
 {
     limiter->tell_after = 1 + limiter->limit.count / UNTOLD_PARTS;
+    limiter_set_sharers(limiter, 2);
+}
+
+void limiter_set_sharers(struct limiter *limiter, unsigned sharers)
+{
+    atomic_store_explicit(&limiter->sharers, sharers < SHARERS_MAX ? sharers : SHARERS_MAX,
+                          memory_order_relaxed);
 }
 
 bool limiter_has_spending(const struct limiter *limiter)

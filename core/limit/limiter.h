@@ -36,15 +36,29 @@ void limiter_destroy(struct limiter *limiter);
 
 const struct limit *limiter_limit(const struct limiter *limiter);
 
+struct limiter_answer {
+    uint64_t retry_after_ms; /* 0 when one was taken */
+    bool is_much; /* so much was taken that others should hear of it before more is (limiter_share)
+                   */
+};
+
 /* bucket_take for the bucket of this name (at most LIMITER_KEY_MAX bytes). Without memory for a new
  * bucket there is no limit. */
 bool limiter_take(struct limiter *limiter, struct slice key, uint64_t now_ns,
-                  uint64_t *retry_after_ms);
+                  struct limiter_answer *answer);
 
 /* --- sharing --- */
 
-/* What was taken is written down from now on; before the first take. */
+/* What was taken is written down from now on; before the first take. Until limiter_set_sharers
+ * there are two. */
 void limiter_share(struct limiter *limiter);
+
+/*
+ * How many share the buckets, this one included. What each of them may take of what it believes to
+ * be there, before the others should hear of it, is less by that: `is_much` is when all of them
+ * together could have taken everything.
+ */
+void limiter_set_sharers(struct limiter *limiter, unsigned sharers);
 
 /* What was taken from a bucket here since it was last told. */
 struct limiter_spending {
@@ -55,7 +69,8 @@ struct limiter_spending {
 
 /*
  * Whether there is something to tell: 1/40 of the limit, and at least one token, was taken from
- * some bucket. What is less, or has flowed back, makes no difference to others.
+ * some bucket, or so many that it is much. What is less, or has flowed back, makes no difference to
+ * others.
  */
 bool limiter_has_spending(const struct limiter *limiter);
 /* Takes one bucket's off the list; false when there is none. */

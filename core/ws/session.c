@@ -184,11 +184,12 @@ static const struct ws_breach *take_piece(struct feed *feed)
     return can_move ? take_payload(feed) : NULL;
 }
 
-void ws_session_feed(struct ws_session *session, struct ws_pool *pool, void *arg,
-                     struct slice bytes)
+size_t ws_session_feed(struct ws_session *session, struct ws_pool *pool, void *arg,
+                       struct slice bytes)
 {
     struct feed feed = {session, pool, session->parser, arg, bytes};
-    while (feed.bytes.len > 0 && !session->stopped) {
+    session->held = false;
+    while (feed.bytes.len > 0 && !session->stopped && !session->held) {
         const struct ws_breach *breach = take_piece(&feed);
         if (breach != NULL) {
             session->stopped = true;
@@ -199,4 +200,10 @@ void ws_session_feed(struct ws_session *session, struct ws_pool *pool, void *arg
         ws_pool_give_parser(pool, feed.parser);
         session->parser = NULL;
     }
+    return session->stopped ? 0 : feed.bytes.len;
+}
+
+void ws_session_hold(struct ws_session *session)
+{
+    session->held = true;
 }

@@ -61,6 +61,7 @@ struct ws_session {
     bool deflate;             /* permessage-deflate was agreed on */
     bool data_ignored;        /* our Close is out: only the peer's Close matters now */
     bool stopped;             /* nothing is looked at any more */
+    bool held;                /* nothing behind this message is looked at for now */
 };
 
 void ws_session_init(struct ws_session *session, const struct deflate_params *deflate);
@@ -71,9 +72,15 @@ void ws_session_fini(struct ws_session *session, struct ws_pool *pool);
  * Takes the next bytes, which may be cut anywhere, and calls the pool's handlers with `arg` for
  * what is complete. After on_close, on_error or ws_session_stop the rest is dropped, as is all that
  * is fed later. Without memory: on_error with 1011.
+ *
+ * Returns how many bytes at the end were not looked at, 0 unless a handler called ws_session_hold:
+ * they are to be fed again, before any others.
  */
-void ws_session_feed(struct ws_session *session, struct ws_pool *pool, void *arg,
-                     struct slice bytes);
+size_t ws_session_feed(struct ws_session *session, struct ws_pool *pool, void *arg,
+                       struct slice bytes);
+
+/* For on_message: what stands behind this message is left for the next call of ws_session_feed. */
+void ws_session_hold(struct ws_session *session);
 
 /* Nothing more is reported. May be called from a handler. */
 void ws_session_stop(struct ws_session *session);

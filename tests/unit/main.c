@@ -47,6 +47,7 @@
     SUITE("core/chat/client_chatter", client_chatter_tests)                                        \
     SUITE("core/chat/client_rooms", client_rooms_tests)                                            \
     SUITE("core/chat/client_user", client_user_tests)                                              \
+    SUITE("core/chat/client_hold", client_hold_tests)                                              \
     SUITE("core/chat/client_refusals", client_refusals_tests)                                      \
     SUITE("core/chat/counters", counters_tests)                                                    \
     SUITE("core/chat/envelope", envelope_tests)                                                    \

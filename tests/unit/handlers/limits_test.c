@@ -20,10 +20,10 @@ static struct limits *make(void)
 
 static unsigned take_many(struct limits *limits, unsigned class, const char *key, unsigned tries)
 {
-    struct limited refused;
+    struct limits_answer answer;
     unsigned taken = 0;
     for (unsigned i = 0; i < tries; i++)
-        taken += limits_take(limits, class, slice_str(key), second_ns, &refused);
+        taken += limits_take(limits, class, slice_str(key), second_ns, &answer);
     return taken;
 }
 
@@ -52,19 +52,19 @@ static void what_is_off_or_unlimited_is_not_counted(void)
 static void a_refusal_tells_what_is_limited_and_for_how_long(void)
 {
     struct limits *limits = make();
-    struct limited refused;
+    struct limits_answer answer;
     take_many(limits, EVENT_PRESENCE, "uanna", 2);
-    CU_ASSERT_FALSE(limits_take(limits, EVENT_PRESENCE, slice_str("uanna"), second_ns, &refused));
-    CU_ASSERT_STRING_EQUAL(refused.class, "presence");
-    CU_ASSERT_EQUAL(refused.limit->count, 2);
-    CU_ASSERT_EQUAL(refused.retry_after_ms, 30000);
+    CU_ASSERT_FALSE(limits_take(limits, EVENT_PRESENCE, slice_str("uanna"), second_ns, &answer));
+    CU_ASSERT_STRING_EQUAL(answer.refused.class, "presence");
+    CU_ASSERT_EQUAL(answer.refused.limit->count, 2);
+    CU_ASSERT_EQUAL(answer.refused.retry_after_ms, 30000);
     /* Honest to the millisecond. */
     CU_ASSERT_FALSE(limits_take(limits, EVENT_PRESENCE, slice_str("uanna"),
-                                second_ns + 29999 * 1000000ULL, &refused));
-    CU_ASSERT_EQUAL(refused.retry_after_ms, 1);
+                                second_ns + 29999 * 1000000ULL, &answer));
+    CU_ASSERT_EQUAL(answer.refused.retry_after_ms, 1);
     CU_ASSERT_TRUE(limits_take(limits, EVENT_PRESENCE, slice_str("uanna"),
-                               second_ns + 30000 * 1000000ULL, &refused));
-    CU_ASSERT_PTR_NULL(refused.limit);
+                               second_ns + 30000 * 1000000ULL, &answer));
+    CU_ASSERT_PTR_NULL(answer.refused.limit);
     limits_destroy(limits);
 }
 
@@ -104,12 +104,12 @@ static void the_longest_id_fits(void)
 static void reports_of_other_pods_count(void)
 {
     struct limits *limits = make();
-    struct limited refused;
+    struct limits_answer answer;
     limits_take_report(limits, slice_str("{\"messages\":{\"uanna\":2,\"u\\\"q\\u00e9\":3},"
                                          "\"presence\":{\"uanna\":2},\"typing\":{\"uanna\":9}}"));
     /* By the clock that reports go by. */
     uint64_t now_ns = 0;
-    CU_ASSERT_FALSE(limits_take(limits, EVENT_PRESENCE, slice_str("uanna"), now_ns, &refused));
+    CU_ASSERT_FALSE(limits_take(limits, EVENT_PRESENCE, slice_str("uanna"), now_ns, &answer));
     CU_ASSERT_EQUAL(take_many(limits, EVENT_TYPING, "uanna", 100), 100);
     CU_ASSERT_EQUAL(take_many(limits, EVENT_MESSAGES, "u\"qé", 1), 0);
     CU_ASSERT_EQUAL(take_many(limits, EVENT_MESSAGES, "uben", 10), 3);

@@ -20,9 +20,9 @@ static struct limiter *shared(const struct limit *limit, size_t max_keys)
 static unsigned take_many(struct limiter *limiter, const char *key, unsigned tries, uint64_t now_ns)
 {
     unsigned taken = 0;
-    uint64_t retry_after_ms;
+    struct limiter_answer answer;
     for (unsigned i = 0; i < tries; i++)
-        taken += limiter_take(limiter, slice_str(key), now_ns, &retry_after_ms);
+        taken += limiter_take(limiter, slice_str(key), now_ns, &answer);
     return taken;
 }
 
@@ -103,16 +103,16 @@ static void what_flowed_back_is_never_told(void)
 static void what_was_too_much_must_flow_back_first(void)
 {
     struct limiter *a = shared(&sixty_a_minute, 1000), *b = shared(&sixty_a_minute, 1000);
-    uint64_t retry_after_ms;
+    struct limiter_answer answer;
     CU_ASSERT_EQUAL(take_many(a, "anna", 100, start_ns), 60);
     CU_ASSERT_EQUAL(take_many(b, "anna", 100, start_ns), 60);
     tell(a, b, start_ns);
     tell(b, a, start_ns);
-    CU_ASSERT_FALSE(limiter_take(a, slice_str("anna"), start_ns, &retry_after_ms));
-    CU_ASSERT_EQUAL(retry_after_ms, 61000);
-    CU_ASSERT_FALSE(limiter_take(b, slice_str("anna"), start_ns + 60 * second_ns, &retry_after_ms));
-    CU_ASSERT_EQUAL(retry_after_ms, 1000);
-    CU_ASSERT_TRUE(limiter_take(b, slice_str("anna"), start_ns + 61 * second_ns, &retry_after_ms));
+    CU_ASSERT_FALSE(limiter_take(a, slice_str("anna"), start_ns, &answer));
+    CU_ASSERT_EQUAL(answer.retry_after_ms, 61000);
+    CU_ASSERT_FALSE(limiter_take(b, slice_str("anna"), start_ns + 60 * second_ns, &answer));
+    CU_ASSERT_EQUAL(answer.retry_after_ms, 1000);
+    CU_ASSERT_TRUE(limiter_take(b, slice_str("anna"), start_ns + 61 * second_ns, &answer));
     limiter_destroy(a);
     limiter_destroy(b);
 }
@@ -120,11 +120,11 @@ static void what_was_too_much_must_flow_back_first(void)
 static void a_debt_has_its_bound(void)
 {
     struct limiter *limiter = shared(&sixty_a_minute, 1000);
-    uint64_t retry_after_ms;
+    struct limiter_answer answer;
     for (unsigned i = 0; i < 100; i++)
         limiter_charge(limiter, slice_str("anna"), i % 2 == 0 ? 60 : 999999999, start_ns);
-    CU_ASSERT_FALSE(limiter_take(limiter, slice_str("anna"), start_ns, &retry_after_ms));
-    CU_ASSERT_EQUAL(retry_after_ms, 1000 + LIMIT_DEBT_MAX * 60000);
+    CU_ASSERT_FALSE(limiter_take(limiter, slice_str("anna"), start_ns, &answer));
+    CU_ASSERT_EQUAL(answer.retry_after_ms, 1000 + LIMIT_DEBT_MAX * 60000);
     limiter_destroy(limiter);
 }
 
@@ -152,6 +152,74 @@ static void the_rate_holds_over_time_for_all_together(void)
         limiter_destroy(pods[0]);
         limiter_destroy(pods[1]);
     }
+}
+
+/* Takes until that is much; returns how many were taken. */
+static unsigned take_until_much(struct limiter *limiter, const char *key)
+{
+    struct limiter_answer answer = {.is_much = false};
+    unsigned taken = 0;
+    while (!answer.is_much && limiter_take(limiter, slice_str(key), start_ns, &answer))
+        taken++;
+    return taken;
+}
+
+/* However many take at once, and tell each other whenever it is much: together they come to the
+ * burst, and to a tenth more at most. */
+static void who_pauses_when_it_is_much_keeps_the_burst(void)
+{
+    static const uint32_t counts[] = {10, 20, 60, 1000};
+    for (size_t i = 0; i < sizeof counts / sizeof *counts; i++) {
+        for (unsigned sharers = 2; sharers <= 5; sharers++) {
+            const struct limit limit = {.count = counts[i], .period_ms = 60000};
+            struct limiter *pods[5];
+            unsigned taken = 0, round = 1;
+            for (unsigned pod = 0; pod < sharers; pod++) {
+                pods[pod] = shared(&limit, 100);
+                limiter_set_sharers(pods[pod], sharers);
+            }
+            while (round != 0) {
+                round = 0;
+                for (unsigned pod = 0; pod < sharers; pod++)
+                    round += take_until_much(pods[pod], "anna");
+                taken += round;
+                for (unsigned from = 0; from < sharers; from++) {
+                    struct limiter_spending spending;
+                    while (limiter_next_spending(pods[from], start_ns, &spending))
+                        for (unsigned to = 0; to < sharers; to++)
+                            if (to != from)
+                                limiter_charge(pods[to], slice_str("anna"), spending.tokens,
+                                               start_ns);
+                }
+            }
+            CU_ASSERT_TRUE(taken >= limit.count);
+            CU_ASSERT_TRUE(taken < limit.count + sharers);
+            for (unsigned pod = 0; pod < sharers; pod++)
+                limiter_destroy(pods[pod]);
+        }
+    }
+}
+
+static void alone_nothing_is_much(void)
+{
+    struct limiter *limiter = shared(&sixty_a_minute, 100);
+    limiter_set_sharers(limiter, 1);
+    CU_ASSERT_EQUAL(take_until_much(limiter, "anna"), 60);
+    limiter_destroy(limiter);
+}
+
+/* Who takes now and then, and is told of each time, never pauses until little is left. */
+static void a_little_at_a_time_is_not_much(void)
+{
+    struct limiter *limiter = shared(&sixty_a_minute, 100);
+    struct limiter_answer answer;
+    for (unsigned i = 0; i < 55; i++) {
+        CU_ASSERT_TRUE(limiter_take(limiter, slice_str("anna"), start_ns, &answer));
+        CU_ASSERT_FALSE(answer.is_much);
+        if (i % 2 == 1)
+            tell(limiter, NULL, start_ns);
+    }
+    limiter_destroy(limiter);
 }
 
 static void charges_are_bounded_like_takings(void)
@@ -203,6 +271,9 @@ CU_TestInfo limiter_share_tests[] = {
     {"what_was_too_much_must_flow_back_first", what_was_too_much_must_flow_back_first},
     {"a_debt_has_its_bound", a_debt_has_its_bound},
     {"the_rate_holds_over_time_for_all_together", the_rate_holds_over_time_for_all_together},
+    {"who_pauses_when_it_is_much_keeps_the_burst", who_pauses_when_it_is_much_keeps_the_burst},
+    {"alone_nothing_is_much", alone_nothing_is_much},
+    {"a_little_at_a_time_is_not_much", a_little_at_a_time_is_not_much},
     {"charges_are_bounded_like_takings", charges_are_bounded_like_takings},
     {"off_is_charged_nothing", off_is_charged_nothing},
     {"without_memory_nobody_is_charged", without_memory_nobody_is_charged},

@@ -11,9 +11,10 @@ static const struct limit ten_a_minute = {.count = 10, .period_ms = 60000};
 
 static bool take(struct limiter *limiter, const char *key, uint64_t now_ns)
 {
-    uint64_t retry_after_ms;
-    bool taken = limiter_take(limiter, slice_str(key), now_ns, &retry_after_ms);
-    CU_ASSERT_EQUAL(taken, retry_after_ms == 0);
+    struct limiter_answer answer;
+    bool taken = limiter_take(limiter, slice_str(key), now_ns, &answer);
+    CU_ASSERT_EQUAL(taken, answer.retry_after_ms == 0);
+    CU_ASSERT_FALSE(answer.is_much); /* nobody shares it */
     return taken;
 }
 

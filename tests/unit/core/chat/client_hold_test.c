@@ -1,0 +1,221 @@
+/* Clients whose messages wait for a moment behind one of them. */
+#include <CUnit/CUnit.h>
+#include <string.h>
+
+#include "core/chat/client.h"
+#include "core/ws/frame.h"
+#include "tests/support/chat_peer.h"
+
+enum { HOLD_MS = 50, OCTETS_MAX = 512 };
+
+/* A message that begins with `!` is published like the others, and holds up what is behind it. */
+static void publish_and_hold(struct chat *chat, struct client *client, struct slice payload)
+{
+    if (payload.ptr[0] == '!')
+        client_hold(client, HOLD_MS);
+    chat_publish_for(chat, client, payload);
+}
+
+static void start(struct chat *chat, struct peer *sender, struct peer *other)
+{
+    struct hub_opts opts = chat_opts_frozen(1);
+    chat_start(chat, &opts);
+    chat->on_message = publish_and_hold;
+    peer_join(chat, sender, "lobby");
+    peer_join(chat, other, "lobby");
+}
+
+static void stop(struct chat *chat, struct peer *sender, struct peer *other)
+{
+    peer_leave(sender);
+    peer_leave(other);
+    CU_ASSERT_TRUE(chat_await_empty(chat));
+    chat_stop(chat);
+}
+
+/* Several messages as they go over the wire. */
+struct octets {
+    size_t len;
+    char bytes[OCTETS_MAX];
+};
+
+static void add(struct octets *octets, unsigned first_octet, struct slice payload)
+{
+    octets->len += peer_write_frame(first_octet, payload, octets->bytes + octets->len);
+}
+
+static void add_text(struct octets *octets, const char *text)
+{
+    add(octets, 0x81, slice_str(text));
+}
+
+static void what_is_behind_waits(void)
+{
+    struct chat chat;
+    struct peer sender, other;
+    struct octets octets = {0};
+    start(&chat, &sender, &other);
+    add_text(&octets, "one");
+    add_text(&octets, "!two");
+    add_text(&octets, "three");
+    add_text(&octets, "four");
+    CU_ASSERT_TRUE(peer_send_raw(&sender, octets.bytes, octets.len));
+    chat_settle(&chat);
+    CU_ASSERT_TRUE(peer_say(&sender, "five"));
+    chat_settle(&chat);
+    CU_ASSERT_TRUE(peer_hears(&other, "one"));
+    CU_ASSERT_TRUE(peer_hears(&other, "!two"));
+    chat_advance(&chat, HOLD_MS - 1);
+    CU_ASSERT_TRUE(peer_hears_nothing(&other));
+    /* Others are not held up. */
+    CU_ASSERT_TRUE(peer_say(&other, "meanwhile"));
+    CU_ASSERT_TRUE(peer_hears(&other, "meanwhile"));
+    chat_advance(&chat, 1);
+    CU_ASSERT_TRUE(peer_hears(&other, "three"));
+    CU_ASSERT_TRUE(peer_hears(&other, "four"));
+    CU_ASSERT_TRUE(peer_hears(&other, "five"));
+    /* Each octet once; a small frame has a head of six. */
+    CU_ASSERT_EQUAL(chat_count(&chat, bytes_received_total),
+                    octets.len + 6 + strlen("five") + 6 + strlen("meanwhile"));
+    stop(&chat, &sender, &other);
+}
+
+static void each_may_hold_up_the_next(void)
+{
+    static const char *const texts[] = {"!1", "!2", "!3", "4", "!5", "6"};
+    enum { TEXTS = sizeof texts / sizeof *texts };
+    struct chat chat;
+    struct peer sender, other;
+    struct octets octets = {0};
+    start(&chat, &sender, &other);
+    for (size_t i = 0; i < TEXTS; i++)
+        add_text(&octets, texts[i]);
+    CU_ASSERT_TRUE(peer_send_raw(&sender, octets.bytes, octets.len));
+    chat_settle(&chat);
+    for (size_t i = 0; i < TEXTS; i++) {
+        CU_ASSERT_TRUE(peer_hears(&other, texts[i]));
+        if (texts[i][0] != '!')
+            continue;
+        CU_ASSERT_TRUE(peer_hears_nothing(&other));
+        chat_advance(&chat, HOLD_MS);
+    }
+    stop(&chat, &sender, &other);
+}
+
+/* Wherever TCP cuts, and whatever kind of frame is cut. */
+static void nothing_is_lost_however_it_is_cut(void)
+{
+    struct octets octets = {0};
+    add_text(&octets, "!one");
+    add(&octets, 0x01, slice_str("t"));
+    add(&octets, 0x89, slice_str("ping"));
+    add(&octets, 0x80, slice_str("wo"));
+    add_text(&octets, "!three");
+    add_text(&octets, "four");
+    for (size_t cut = 1; cut < octets.len; cut++) {
+        struct chat chat;
+        struct peer sender, other;
+        start(&chat, &sender, &other);
+        CU_ASSERT_TRUE(peer_send_raw(&sender, octets.bytes, cut));
+        chat_settle(&chat);
+        CU_ASSERT_TRUE(peer_send_raw(&sender, octets.bytes + cut, octets.len - cut));
+        chat_settle(&chat);
+        chat_advance(&chat, HOLD_MS);
+        chat_settle(&chat);
+        chat_advance(&chat, HOLD_MS);
+        CU_ASSERT_TRUE(peer_hears(&other, "!one"));
+        CU_ASSERT_TRUE(peer_hears(&other, "two"));
+        CU_ASSERT_TRUE(peer_hears(&other, "!three"));
+        CU_ASSERT_TRUE(peer_hears(&other, "four"));
+        stop(&chat, &sender, &other);
+    }
+}
+
+static void a_close_behind_it_waits_its_turn(void)
+{
+    struct chat chat;
+    struct peer sender, other;
+    struct octets octets = {0};
+    start(&chat, &sender, &other);
+    add_text(&octets, "!one");
+    add_text(&octets, "two");
+    add(&octets, 0x88, slice_of("\x03\xE8", 2));
+    CU_ASSERT_TRUE(peer_send_raw(&sender, octets.bytes, octets.len));
+    chat_settle(&chat);
+    chat_advance(&chat, HOLD_MS);
+    CU_ASSERT_TRUE(peer_hears(&sender, "!one"));
+    CU_ASSERT_TRUE(peer_hears(&sender, "two"));
+    CU_ASSERT_TRUE(peer_hears_close(&sender, 1000));
+    CU_ASSERT_TRUE(peer_hears_end(&sender));
+    CU_ASSERT_TRUE(peer_hears(&other, "!one"));
+    CU_ASSERT_TRUE(peer_hears(&other, "two"));
+    stop(&chat, &sender, &other);
+}
+
+/* What arrived whole counts, though its sender is gone. */
+static void who_hangs_up_is_heard_to_the_end(void)
+{
+    struct chat chat;
+    struct peer sender, other;
+    struct octets octets = {0};
+    start(&chat, &sender, &other);
+    add_text(&octets, "!one");
+    add_text(&octets, "!two");
+    add_text(&octets, "three");
+    CU_ASSERT_TRUE(peer_send_raw(&sender, octets.bytes, octets.len));
+    chat_settle(&chat);
+    peer_leave(&sender);
+    CU_ASSERT_TRUE(peer_hears(&other, "!one"));
+    CU_ASSERT_TRUE(peer_hears(&other, "!two"));
+    CU_ASSERT_TRUE(peer_hears(&other, "three"));
+    peer_leave(&other);
+    CU_ASSERT_TRUE(chat_await_empty(&chat));
+    chat_stop(&chat);
+}
+
+static void a_client_that_ends_meanwhile_is_told_so(void)
+{
+    struct chat chat;
+    struct peer sender, other;
+    struct octets octets = {0};
+    start(&chat, &sender, &other);
+    add_text(&octets, "!one");
+    add(&octets, 0x82, slice_str("binary"));
+    add_text(&octets, "two");
+    CU_ASSERT_TRUE(peer_send_raw(&sender, octets.bytes, octets.len));
+    chat_settle(&chat);
+    client_close(sender.client, 4501, "enough");
+    CU_ASSERT_TRUE(peer_hears(&sender, "!one"));
+    CU_ASSERT_TRUE(peer_hears_close(&sender, 4501));
+    CU_ASSERT_TRUE(peer_send_close(&sender, 4501));
+    CU_ASSERT_TRUE(peer_hears_end(&sender));
+    CU_ASSERT_TRUE(peer_hears(&other, "!one"));
+    CU_ASSERT_TRUE(peer_hears_nothing(&other));
+    stop(&chat, &sender, &other);
+}
+
+static void what_waits_goes_with_the_hub(void)
+{
+    struct chat chat;
+    struct peer sender, other;
+    struct octets octets = {0};
+    start(&chat, &sender, &other);
+    add_text(&octets, "!one");
+    add_text(&octets, "two");
+    CU_ASSERT_TRUE(peer_send_raw(&sender, octets.bytes, octets.len));
+    chat_settle(&chat);
+    chat_stop(&chat);
+    peer_leave(&sender);
+    peer_leave(&other);
+}
+
+CU_TestInfo client_hold_tests[] = {
+    {"what_is_behind_waits", what_is_behind_waits},
+    {"each_may_hold_up_the_next", each_may_hold_up_the_next},
+    {"nothing_is_lost_however_it_is_cut", nothing_is_lost_however_it_is_cut},
+    {"a_close_behind_it_waits_its_turn", a_close_behind_it_waits_its_turn},
+    {"who_hangs_up_is_heard_to_the_end", who_hangs_up_is_heard_to_the_end},
+    {"a_client_that_ends_meanwhile_is_told_so", a_client_that_ends_meanwhile_is_told_so},
+    {"what_waits_goes_with_the_hub", what_waits_goes_with_the_hub},
+    CU_TEST_INFO_NULL,
+};
