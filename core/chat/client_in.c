@@ -74,7 +74,7 @@ void client_rest(struct client *client, uint64_t ms)
     if (client->pace_us < now_us)
         client->pace_us = now_us;
     client->pace_us += ms * 1000;
-    hold(client);
+    pause_reading(client);
 }
 
 void client_unpace(struct client *client)

@@ -130,9 +130,9 @@ static struct entry *add_locked(struct limiter *limiter, struct limiter_shard *s
 }
 
 /* The hash's upper bits: the map in the shard goes by the lower ones. */
-static unsigned shard_of(struct slice key)
+static struct limiter_shard *shard_of(struct limiter *limiter, struct slice key)
 {
-    return map_hash(key) >> 60 & (LIMITER_SHARDS - 1);
+    return &limiter->shards[map_hash(key) >> 60 & (LIMITER_SHARDS - 1)];
 }
 
 /* The bucket of this name, a new one when there is none; NULL without memory. */
@@ -160,15 +160,14 @@ static bool is_much(const struct limiter *limiter, const struct entry *entry, ui
 }
 
 /* One more was taken, which is told when it is enough; whether it is much. */
-static bool note_spent_locked(struct limiter *limiter, unsigned index, struct entry *entry,
-                              uint64_t now_ns) REQUIRES(limiter->shards[index].lock)
+static bool note_spent_locked(struct limiter *limiter, struct limiter_shard *shard,
+                              struct entry *entry, uint64_t now_ns) REQUIRES(shard->lock)
 {
-    struct limiter_shard *shard = &limiter->shards[index];
     entry->untold++;
     bool much = is_much(limiter, entry, now_ns);
     if ((much || entry->untold >= limiter->tell_after) && !list_has_link(&entry->spent_link)) {
         list_push_back(&shard->spent, &entry->spent_link);
-        atomic_fetch_or(&limiter->spending_shards, 1U << index);
+        atomic_fetch_or(&limiter->spending_shards, 1U << (shard - limiter->shards));
     }
     return much;
 }
@@ -181,8 +180,7 @@ bool limiter_take(struct limiter *limiter, struct slice key, uint64_t now_ns,
     assert(key.len <= LIMITER_KEY_MAX);
     if (limit_is_off(&limiter->limit))
         return true;
-    unsigned index = shard_of(key);
-    struct limiter_shard *shard = &limiter->shards[index];
+    struct limiter_shard *shard = shard_of(limiter, key);
     lock_acquire(&shard->lock);
     struct entry *entry = touch_locked(limiter, shard, key, now_ns);
     if (entry != NULL) {
@@ -190,7 +188,7 @@ bool limiter_take(struct limiter *limiter, struct slice key, uint64_t now_ns,
             entry->untold = 0;
         taken = bucket_take(&entry->bucket, &limiter->limit, now_ns, &answer->retry_after_ms);
         if (taken && limiter->tell_after != 0)
-            answer->is_much = note_spent_locked(limiter, index, entry, now_ns);
+            answer->is_much = note_spent_locked(limiter, shard, entry, now_ns);
     }
     lock_release(&shard->lock);
     return taken;
@@ -254,7 +252,7 @@ void limiter_charge(struct limiter *limiter, struct slice key, uint64_t tokens, 
 {
     if (key.len > LIMITER_KEY_MAX || tokens == 0 || limit_is_off(&limiter->limit))
         return;
-    struct limiter_shard *shard = &limiter->shards[shard_of(key)];
+    struct limiter_shard *shard = shard_of(limiter, key);
     lock_acquire(&shard->lock);
     struct entry *entry = touch_locked(limiter, shard, key, now_ns);
     if (entry != NULL) {
