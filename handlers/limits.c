@@ -23,6 +23,7 @@ enum {
     REPORT_MAX = 512, /* buckets in one report; the others go into the next */
     SPENT_DEPTH = 2,
     TOKENS_DIGITS_MAX = 9,
+    PAUSE_MS_MIN = 4,
     PAUSE_MS_MAX = 100,
 };
 
@@ -243,7 +244,7 @@ static void note_refusal(struct limits *limits, unsigned class, struct slice key
 /* The report to come, and perhaps the one under way before it, and the others' reports. */
 static uint64_t pause_ms(const struct limits *limits)
 {
-    uint64_t ms = 2 + 2 * atomic_load(&limits->way_ms);
+    uint64_t ms = PAUSE_MS_MIN + 2 * atomic_load(&limits->way_ms);
     return ms < PAUSE_MS_MAX ? ms : PAUSE_MS_MAX;
 }
 
