@@ -31,11 +31,15 @@
 
 BLOB(app_web_index_html, "app/web/index.html");
 BLOB(app_web_app_js, "app/web/app.js");
+BLOB(app_web_asking_js, "app/web/asking.js");
 BLOB(app_web_chat_client_js, "app/web/chat-client.js");
+BLOB(app_web_composer_js, "app/web/composer.js");
+BLOB(app_web_dom_js, "app/web/dom.js");
 BLOB(app_web_icon_svg, "app/web/icon.svg");
 BLOB(app_web_message_log_js, "app/web/message-log.js");
 BLOB(app_web_people_js, "app/web/people.js");
 BLOB(app_web_room_view_js, "app/web/room-view.js");
+BLOB(app_web_sign_in_js, "app/web/sign-in.js");
 BLOB(app_web_style_css, "app/web/style.css");
 
 BLOB(openapi_openapi_json, "openapi/openapi.json");
@@ -73,11 +77,15 @@ BLOB_GZIP(swagger_NOTICE, "swagger/NOTICE");
 static const struct asset assets[] = {
     ASSET("/", HTML, app_web_index_html),
     ASSET("/assets/app.js", JS, app_web_app_js),
+    ASSET("/assets/asking.js", JS, app_web_asking_js),
     ASSET("/assets/chat-client.js", JS, app_web_chat_client_js),
+    ASSET("/assets/composer.js", JS, app_web_composer_js),
+    ASSET("/assets/dom.js", JS, app_web_dom_js),
     ASSET("/assets/icon.svg", SVG, app_web_icon_svg),
     ASSET("/assets/message-log.js", JS, app_web_message_log_js),
     ASSET("/assets/people.js", JS, app_web_people_js),
     ASSET("/assets/room-view.js", JS, app_web_room_view_js),
+    ASSET("/assets/sign-in.js", JS, app_web_sign_in_js),
     ASSET("/assets/style.css", CSS, app_web_style_css),
 
     ASSET("/openapi.json", JSON, openapi_openapi_json),

@@ -3,16 +3,20 @@
  * something. The connection is chat-client.js, a room's part of the page room-view.js.
  */
 
+import { ask as askClient, askPatiently, errorText } from './asking.js';
 import { ChatClient, SendError, roomProblem, roomUrl, uuid } from './chat-client.js';
+import { Composer } from './composer.js';
+import { button, element, isObject } from './dom.js';
 import { personName, typingText } from './people.js';
 import { RoomView } from './room-view.js';
+import { SignIn } from './sign-in.js';
 
 const DEFAULT_ROOM = 'lobby';
 const STORED_NAME = 'chat-api:name';
 const STORED_ROOM = 'chat-api:room';
 
-// The service passes a notice on for 6 seconds.
-const TYPING_EVERY_MS = 5500;
+// The three parts of a JWT; whatever else would not even fit into a request.
+const TOKEN_FORM = /^[\w-]+\.[\w-]+\.[\w-]*$/;
 
 const byId = (id) => document.getElementById(id);
 const page = {
@@ -23,9 +27,12 @@ const page = {
     leave: byId('leave'),
     join: byId('join'),
     joinForm: byId('join-form'),
+    joinProblem: byId('join-problem'),
     name: byId('name'),
     room: byId('room'),
     token: byId('token'),
+    tokenPanel: byId('token-panel'),
+    note: byId('service-note'),
     chat: byId('chat'),
     rooms: byId('rooms'),
     addRoom: byId('add-room'),
@@ -37,13 +44,6 @@ const page = {
     views: byId('views'),
     view: byId('view'),
     typing: byId('typing'),
-    composer: byId('composer'),
-    problem: byId('composer-problem'),
-    editing: byId('editing'),
-    stopEditing: byId('stop-editing'),
-    message: byId('message'),
-    everyone: byId('everyone'),
-    send: byId('composer').querySelector('button[type=submit]'),
 };
 
 const STATUS_TEXT = {
@@ -54,8 +54,12 @@ const STATUS_TEXT = {
     stopped: 'Disconnected by the server',
 };
 
-// What was joined: the client, our name, the rooms by name, the one shown; null while the form is.
+// What was joined: the client, our name, our user id once it is known, the token (or ''), the rooms
+// by name, the one shown; null while the form is.
 let session = null;
+
+const composer = new Composer({ send: sendText, edit: sendEdit, tellTyping });
+const signIn = new SignIn(takeToken);
 
 // Own messages that may have to go out again, by id; as many as a list can show.
 const sentMessages = new Map();
@@ -78,13 +82,6 @@ function remember(key, value) {
     }
 }
 
-function element(tag, className, text) {
-    const made = document.createElement(tag);
-    made.className = className;
-    made.textContent = text;
-    return made;
-}
-
 function showRoomInUrl(room) {
     const url = new URL(location.href);
     if (room === null) {
@@ -95,24 +92,22 @@ function showRoomInUrl(room) {
     history.replaceState(null, '', url);
 }
 
-function showProblem(text) {
-    page.problem.textContent = text;
-}
-
 /* --- the connection --- */
 
 function showStatus({ state, reason }) {
     page.status.dataset.state = state;
     page.statusText.textContent =
         state === 'stopped' && reason ? `${STATUS_TEXT[state]}: ${reason}` : STATUS_TEXT[state];
-    page.retry.hidden = state !== 'waiting' && state !== 'stopped';
+    page.retry.hidden = state === 'connecting' || state === 'open';
 }
 
 function connectionChanged(change) {
+    const wasRefused = page.status.dataset.state === 'connecting' && change.state === 'waiting';
     showStatus(change);
-    if (change.state !== 'waiting' && change.state !== 'stopped') {
+    if (change.state === 'connecting' || change.state === 'open') {
         return;
     }
+    showNote('');
     for (const view of session.rooms.values()) {
         view.people.clear();
         for (const id of view.log.pendingIds()) {
@@ -121,78 +116,176 @@ function connectionChanged(change) {
             }
         }
     }
+    if (wasRefused) {
+        askWhyRefused(session);
+    } else if (change.state === 'stopped' && session.token !== '') {
+        signIn.ask('Your sign-in has ended. Another token lets you go on.');
+    }
 }
 
-// An error envelope names the message that it is about, where that had an id.
-function errorReceived({ data }) {
-    const text = typeof data?.message === 'string' ? data.message : 'The server refused a message.';
-    const id = data?.data?.id;
+// Browsers do not tell scripts why a WebSocket was refused; this route asks for the same rights.
+async function askWhyRefused(asking) {
+    const [room] = asking.rooms.keys();
+    const headers = asking.token ? { Authorization: `Bearer ${asking.token}` } : {};
+    const url = `/api/chat-api/rooms/${encodeURIComponent(room)}/presence`;
+    const answer = await fetch(url, { headers, cache: 'no-store' }).catch(() => null);
+    const body = await answer?.json().catch(() => null);
+    if (session !== asking || asking.client.state === 'open' || typeof body?.message !== 'string') {
+        return;
+    }
+    if (answer.status === 401) {
+        refused(`Not signed in: ${body.message}.`, { needsToken: true });
+    } else if (answer.status === 403) {
+        refused(`${room}: ${body.message}.`, { room });
+    }
+}
+
+// Trying again changes nothing. Who was in before keeps what is on the page.
+function refused(why, { needsToken = false, room }) {
+    if (session.user !== null && needsToken) {
+        session.client.close();
+        signIn.ask(why);
+    } else if (room !== undefined && session.rooms.size > 1) {
+        dropRoom(session.rooms.get(room));
+        composer.showProblem(why);
+        session.client.connect();
+    } else {
+        leaveAll();
+        page.joinProblem.textContent = why;
+        page.tokenPanel.open ||= needsToken;
+        (needsToken ? page.token : page.room).focus();
+    }
+}
+
+// Promises what stands against a new token; null when nothing does.
+async function takeToken(token) {
+    if (!TOKEN_FORM.test(token)) {
+        return 'This is no token.';
+    }
+    if (session.client.state === 'open') {
+        const { problem } = await ask({ event: 'auth:refresh', data: { token } });
+        if (problem !== undefined) {
+            return problem;
+        }
+    }
+    session.token = token;
+    if (session.client.state !== 'open') {
+        session.client.connect();
+    }
+    composer.focus();
+    return null;
+}
+
+// An error envelope names the message that it is about, where that had an id, or a room.
+function errorReceived({ room, data: said }) {
+    const error = isObject(said) ? said : {};
+    const about = isObject(error.data) ? error.data : {};
+    const mayResend = error.code === 'RATE_LIMITED';
     for (const view of session.rooms.values()) {
-        if (view.log.pendingIds().includes(id)) {
-            view.log.fail(id, `Not sent: ${text}`);
+        if (view.log.pendingIds().includes(about.id ?? about.ref)) {
+            view.log.fail(about.id ?? about.ref, `Not sent: ${errorText(error)}`, { mayResend });
             return;
         }
     }
-    session.current.log.notice(text);
+    const view = session.rooms.get(room);
+    view?.people.clear();
+    // Nobody waits for word that they may not tell that they type.
+    if (about.class !== 'typing') {
+        (view ?? session.current).log.notice(errorText(error));
+    }
 }
 
-// Asks for what may fail without harm: the reader is told where that matters.
-function ask(message) {
-    return session.client.request(message).catch((error) => {
-        if (!(error instanceof SendError)) {
-            throw error;
-        }
-        return { problem: error.message, code: error.code };
-    });
-}
+const ask = (message) => askClient(session.client, message);
 
-function tellStatus() {
-    ask({
-        event: 'presence:update',
-        data: { status: page.ownStatus.value, text: session.hasToken ? '' : session.name },
-    });
+async function tellStatus() {
+    const data = { status: page.ownStatus.value, text: session.token ? '' : session.name };
+    const message = { event: 'presence:update', data };
+    const asking = session;
+    const isWanted = () => session === asking && page.ownStatus.value === data.status;
+    const answer = await askPatiently(session.client, message, isWanted);
+    if (answer.code !== 'NOT_CONNECTED') { // else it is told again with the connection
+        tellProblem(answer);
+    }
 }
 
 async function joinOnServer(view) {
-    const { problem, code, presence } = await ask({ event: 'room:join', room: view.name });
-    if (session?.rooms.get(view.name) !== view) {
+    const isShown = () => session?.rooms.get(view.name) === view;
+    const message = { event: 'room:join', room: view.name };
+    const { problem, code, presence } = await askPatiently(session.client, message, isShown);
+    if (!isShown()) {
         return; // left meanwhile
     }
     if (problem === undefined) {
         view.people.reset(presence);
     } else if (code === 'CHANNEL_ERROR' && session.rooms.size > 1) {
         dropRoom(view);
-        showProblem(`${view.name}: ${problem}`);
+        composer.showProblem(`${view.name}: ${problem}`);
+    } else if (code !== 'NOT_CONNECTED') {
+        view.log.notice(`Not in the room: ${problem}`);
     }
 }
 
 /* --- what comes --- */
 
+function showNote(text) {
+    page.note.textContent = text;
+}
+
+function welcomed({ data }) {
+    const isAnother = session.user !== null && session.user !== data.user;
+    session.user = data.user;
+    signIn.hide();
+    showNote('');
+    // A signed-in user may have said another status elsewhere: only what was chosen here is told.
+    if (session.token === '' || page.ownStatus.value !== 'online') {
+        tellStatus();
+    }
+    for (const view of session.rooms.values()) {
+        if (isAnother) {
+            view.log.disown();
+        }
+        joinOnServer(view);
+    }
+}
+
+// The server's word that a message was taken; its ref is the message's id.
+function replied({ data: { ref, timestamp } }) {
+    for (const view of session.rooms.values()) {
+        view.log.confirm({ id: ref, from: session.user, timestamp });
+    }
+}
+
+function changed(envelope) {
+    const isGone = session.rooms.get(envelope.room)?.log.change(envelope)
+        && envelope.event === 'message:delete';
+    if (isGone) {
+        composer.forget(envelope.data.id);
+    }
+}
+
+const toPeople = (envelope) => session.rooms.get(envelope.room)?.people.take(envelope);
+
+// What is no message to read. Each has an object as its data: what has not is shown as it came.
 const HANDLERS = {
-    hello: ({ data }) => {
-        session.user = data.user;
-        if (!session.hasToken) {
-            tellStatus();
-        }
-        for (const view of session.rooms.values()) {
-            joinOnServer(view);
-        }
-    },
-    'presence:join': (envelope) => session.rooms.get(envelope.room)?.people.take(envelope),
-    'presence:leave': (envelope) => session.rooms.get(envelope.room)?.people.take(envelope),
-    'presence:update': (envelope) => session.rooms.get(envelope.room)?.people.take(envelope),
+    hello: welcomed,
+    reply: replied,
+    'presence:join': toPeople,
+    'presence:leave': toPeople,
+    'presence:update': toPeople,
     'user:typing': ({ room, data }) => session.rooms.get(room)?.people.takeTyping(data),
-    'message:edit': (envelope) => session.rooms.get(envelope.room)?.log.change(envelope),
-    'message:delete': (envelope) => session.rooms.get(envelope.room)?.log.change(envelope),
+    'message:edit': changed,
+    'message:delete': changed,
     'message:status': ({ data }) => session.rooms.get(data.room)?.log.mark(data),
-    'auth:expiring': () => session.current.log.notice('Your token is about to end: sign in again.'),
+    'auth:expiring': () => signIn.ask('Your sign-in ends soon. Another token lets you stay.'),
+    'system:degraded': () => showNote('The service is degraded: who is connected elsewhere may not '
+        + 'see your messages at once, nor you theirs.'),
+    'system:restored': () => showNote(''),
 };
 
 function received(envelope) {
-    const handler = Object.hasOwn(HANDLERS, envelope.event ?? '') && HANDLERS[envelope.event];
-    // What is named like an event of the service but came from a client of its own is a message.
-    if (handler) {
-        handler(envelope);
+    const event = envelope.event ?? '';
+    if (Object.hasOwn(HANDLERS, event) && isObject(envelope.data)) {
+        HANDLERS[event](envelope);
         return;
     }
     const isGlobal = envelope.room === undefined || envelope.room === null;
@@ -200,8 +293,8 @@ function received(envelope) {
     if (view === undefined) {
         return;
     }
-    const isOwn = sentMessages.has(envelope.id);
-    view.log.receive(envelope);
+    const isOwn = envelope.from === session.user;
+    view.log.receive(envelope, { isOwn });
     if (!isOwn && !isGlobal && envelope.type === 'chat') {
         view.note(envelope.id);
     }
@@ -226,23 +319,23 @@ function showPeople() {
     page.typing.textContent = typingText(session.current.people.typing());
 }
 
+function roomItem(view) {
+    const link = button(view.name, () => showRoom(view));
+    if (view === session.current) {
+        link.setAttribute('aria-current', 'true');
+    }
+    if (view.unreadCount > 0) {
+        const count = element('span', 'badge', String(view.unreadCount));
+        count.append(element('span', 'unseen', ' unread'));
+        link.append(' ', count);
+    }
+    const item = element('li', '');
+    item.append(link);
+    return item;
+}
+
 function showRooms() {
-    page.rooms.replaceChildren(...[...session.rooms.values()].map((view) => {
-        const button = element('button', 'quiet', view.name);
-        button.type = 'button';
-        if (view === session.current) {
-            button.setAttribute('aria-current', 'true');
-        }
-        if (view.unreadCount > 0) {
-            const count = element('span', 'badge', String(view.unreadCount));
-            count.append(element('span', 'unseen', ' unread'));
-            button.append(' ', count);
-        }
-        button.addEventListener('click', () => showRoom(view));
-        const item = element('li', '', '');
-        item.append(button);
-        return item;
-    }));
+    page.rooms.replaceChildren(...[...session.rooms.values()].map(roomItem));
     const unread = [...session.rooms.values()].reduce((sum, view) => sum + view.unreadCount, 0);
     document.title = `${unread > 0 ? `(${unread}) ` : ''}${session.current.name} \u2013 chat-api`;
 }
@@ -258,7 +351,9 @@ function viewChanged(view) {
 }
 
 function showRoom(view) {
-    stopEditing();
+    if (session.current !== view) {
+        composer.leaveRoom();
+    }
     session.current = view;
     for (const other of session.rooms.values()) {
         other.element.hidden = other !== view;
@@ -266,10 +361,9 @@ function showRoom(view) {
     page.title.textContent = view.name;
     remember(STORED_ROOM, view.name);
     showRoomInUrl(view.name);
-    showProblem('');
     view.see();
     viewChanged(view);
-    page.message.focus();
+    composer.focus();
 }
 
 function addRoom(name) {
@@ -278,14 +372,20 @@ function addRoom(name) {
         template: page.view,
         changed: viewChanged,
         isSeen,
-        mark: (marked, event, ids) => {
-            if (session?.client.state === 'open') {
-                ask({ event, room: marked.name, data: { ids } });
+        mark: async (marked, event, ids) => {
+            if (session?.rooms.get(name) !== marked) {
+                return true;
             }
+            const wait = 'NOT_CONNECTED NO_REPLY RATE_LIMITED';
+            const { code } = await ask({ event, room: name, data: { ids } });
+            return code === undefined || !wait.includes(code);
         },
         resend: (id) => submitMessage(view, sentMessages.get(id)),
-        edit: (id, text) => startEditing(id, text),
-        remove: (id) => ask({ event: 'message:delete', room: name, data: { id } }).then(tellProblem),
+        edit: (id, text) => composer.startEditing(id, text),
+        remove: async (id) => {
+            composer.focus(); // the button goes with the message
+            tellProblem(await ask({ event: 'message:delete', room: name, data: { id } }));
+        },
     });
     session.rooms.set(name, view);
     page.views.append(view.element);
@@ -304,17 +404,17 @@ function dropRoom(view) {
 
 function tellProblem({ problem }) {
     if (problem !== undefined) {
-        showProblem(problem);
+        composer.showProblem(problem);
     }
 }
 
 /* --- coming and going --- */
 
-function connect(token) {
+function connect() {
     const client = new ChatClient({
         url: () => roomUrl(session.rooms.keys().next().value),
         events: true,
-        token,
+        token: () => session.token,
     });
     client.addEventListener('state', ({ detail }) => connectionChanged(detail));
     client.addEventListener('message', ({ detail }) => received(detail));
@@ -329,9 +429,8 @@ function connect(token) {
 
 function enter(name, room, token) {
     remember(STORED_NAME, name);
-    session = {
-        client: connect(token), name, rooms: new Map(), current: null, user: null, hasToken: Boolean(token),
-    };
+    session = { client: connect(), name, token, user: null, rooms: new Map(), current: null };
+    page.joinProblem.textContent = '';
     page.join.hidden = true;
     page.chat.hidden = false;
     page.leave.hidden = false;
@@ -341,18 +440,19 @@ function enter(name, room, token) {
 }
 
 function leaveAll() {
+    composer.reset();
     session.client.close();
     for (const view of session.rooms.values()) {
         view.end();
     }
     session = null;
     sentMessages.clear();
-    showProblem('');
+    signIn.hide();
     showRoomInUrl(null);
     document.title = 'chat-api';
     page.title.textContent = 'chat-api';
-    page.everyone.checked = false;
-    page.send.textContent = 'Send';
+    page.ownStatus.value = 'online';
+    page.retry.hidden = true;
     page.chat.hidden = true;
     page.leave.hidden = true;
     page.join.hidden = false;
@@ -370,33 +470,12 @@ function leaveCurrent() {
 
 /* --- saying something --- */
 
-// The message that is being edited: its id; null: a new one is written.
-let editedId = null;
-let typingToldAt = -Infinity;
-
-function startEditing(id, text) {
-    editedId = id;
-    page.editing.hidden = false;
-    page.message.value = text;
-    page.message.focus();
-}
-
-function stopEditing() {
-    if (editedId !== null) {
-        editedId = null;
-        page.editing.hidden = true;
-        page.message.value = '';
+function tellTyping(typing) {
+    if (session.client.state !== 'open') {
+        return false;
     }
-}
-
-function tellTyping() {
-    const typing = page.message.value.trim() !== '';
-    const due = typing ? performance.now() - typingToldAt >= TYPING_EVERY_MS : typingToldAt > 0;
-    if (!due || editedId !== null || session.client.state !== 'open') {
-        return;
-    }
-    typingToldAt = typing ? performance.now() : -Infinity;
     session.client.send({ event: 'user:typing', room: session.current.name, data: { typing } });
+    return true;
 }
 
 // Sends and shows a message; false when it could neither go out nor wait.
@@ -407,10 +486,10 @@ function submitMessage(view, message) {
         if (!(error instanceof SendError)) {
             throw error;
         }
-        showProblem(`${error.message} Not sent.`);
+        composer.showProblem(`${error.message} Not sent.`);
         return false;
     }
-    showProblem('');
+    composer.showProblem('');
     sentMessages.delete(message.id); // so that one sent again counts as the youngest
     sentMessages.set(message.id, message);
     if (sentMessages.size > SENT_MAX) {
@@ -420,33 +499,18 @@ function submitMessage(view, message) {
     return true;
 }
 
-async function submitEdit(text) {
-    const id = editedId;
-    const data = { id, data: { name: session.name, text } };
-    const { problem } = await ask({ event: 'message:edit', room: session.current.name, data });
-    if (problem !== undefined) {
-        showProblem(problem);
-    } else if (editedId === id) {
-        stopEditing();
-    }
+// With a ref, as a message that the server had before is answered, but not given out again.
+function sendText(text, { toEveryone }) {
+    const id = uuid();
+    const room = toEveryone ? null : session.current.name;
+    return submitMessage(session.current, { id, ref: id, room, data: { name: session.name, text } });
 }
 
-function sendComposed() {
-    const text = page.message.value.trim();
-    if (text === '') {
-        return;
-    }
-    if (editedId !== null) {
-        submitEdit(text);
-        return;
-    }
-    const room = page.everyone.checked ? null : session.current.name;
-    const message = { id: uuid(), room, data: { name: session.name, text } };
-    if (submitMessage(session.current, message)) {
-        page.message.value = '';
-        typingToldAt = -Infinity; // the message ends it
-    }
-    page.message.focus();
+async function sendEdit(id, text) {
+    const data = { id, data: { name: session.name, text } };
+    const { problem } = await ask({ event: 'message:edit', room: session.current.name, data });
+    composer.showProblem(problem ?? '');
+    return problem === undefined;
 }
 
 /* --- the page's own events --- */
@@ -457,13 +521,22 @@ function judgeRoom(field) {
     return room;
 }
 
+function judgeToken() {
+    const token = page.token.value.trim();
+    const isOfForm = token === '' || TOKEN_FORM.test(token);
+    page.tokenPanel.open ||= !isOfForm; // a complaint about a hidden field is not shown
+    page.token.setCustomValidity(isOfForm ? '' : 'This is no token.');
+    return token;
+}
+
 page.joinForm.addEventListener('submit', (event) => {
     event.preventDefault();
     const name = page.name.value.trim();
     const room = judgeRoom(page.room);
+    const token = judgeToken();
     page.name.setCustomValidity(name === '' ? 'Please choose a name.' : '');
     if (page.joinForm.reportValidity()) {
-        enter(name, room, page.token.value.trim());
+        enter(name, room, token);
     }
 });
 
@@ -483,36 +556,15 @@ page.addRoom.addEventListener('submit', (event) => {
 });
 
 // A complaint ends as soon as the reader corrects the field; submit judges it anew.
-for (const field of [page.name, page.room, page.another]) {
+for (const field of [page.name, page.room, page.another, page.token]) {
     field.addEventListener('input', () => field.setCustomValidity(''));
 }
 
-page.composer.addEventListener('submit', (event) => {
-    event.preventDefault();
-    sendComposed();
-});
-
-page.message.addEventListener('keydown', (event) => {
-    // Enter also ends a word in an input method's window: that one is not for us.
-    if (event.key === 'Enter' && !event.shiftKey && !event.isComposing) {
-        event.preventDefault();
-        sendComposed();
-    } else if (event.key === 'Escape') {
-        stopEditing();
-    }
-});
-page.message.addEventListener('input', tellTyping);
-
-page.everyone.addEventListener('change', () => {
-    page.send.textContent = page.everyone.checked ? 'Send to everyone' : 'Send';
-});
-
-page.stopEditing.addEventListener('click', stopEditing);
 page.ownStatus.addEventListener('change', tellStatus);
 page.leave.addEventListener('click', leaveCurrent);
 page.retry.addEventListener('click', () => {
     session.client.connect();
-    page.message.focus();
+    composer.focus();
 });
 window.addEventListener('online', () => {
     if (session?.client.state === 'waiting') {

@@ -129,7 +129,8 @@ export class ChatClient extends EventTarget {
 
     /**
      * @param {object} options `room`, or a whole `url` (a function is asked at every try); `events`
-     *        and `token` (a JWT) as above; and any of DEFAULTS. `random` stands in for Math.random.
+     *        and `token` (a JWT, or a function that gives one) as above; and any of DEFAULTS. `random`
+     *        stands in for Math.random.
      */
     constructor({ room, url = roomUrl(room), random = Math.random, ...options } = {}) {
         super();
@@ -230,7 +231,8 @@ export class ChatClient extends EventTarget {
 
     // The token travels beside the protocol that is asked for; the server never repeats it.
     #protocols() {
-        const { events, token } = this.#options;
+        const { events, token: given } = this.#options;
+        const token = typeof given === 'function' ? given() : given;
         return events ? [EVENTS_PROTOCOL, ...(token ? [`bearer.${token}`] : [])] : [];
     }
 

@@ -11,6 +11,8 @@
  * Whatever a message holds becomes a text node: nothing here parses markup.
  */
 
+import { button, element, isObject } from './dom.js';
+
 const MESSAGES_MAX = 500;
 const JSON_SHOWN_MAX = 2000;
 const NAME_SHOWN_MAX = 60;
@@ -27,16 +29,7 @@ const PENDING_TEXT = {
     queued: 'Waits for the connection\u2026',
 };
 
-function element(tag, className, text = '') {
-    const made = document.createElement(tag);
-    made.className = className;
-    made.textContent = text;
-    return made;
-}
-
-function isObject(value) {
-    return value !== null && typeof value === 'object' && !Array.isArray(value);
-}
+const TICKS = { sent: '\u2713', delivered: '\u2713\u2713', read: '\u2713\u2713' };
 
 // Programs send data of any shape: what has no text is shown as JSON.
 function bodyOf(data) {
@@ -52,9 +45,10 @@ function bodyOf(data) {
     return body;
 }
 
-function nameOf({ data, from }) {
-    const named = isObject(data) && typeof data.name === 'string' ? data.name.trim() : '';
-    const name = named || String(from ?? '').slice(0, 8) || 'unknown';
+// A name that a token vouches for goes before the one that the message gives itself.
+function nameOf({ data, from }, person) {
+    const given = isObject(data) && typeof data.name === 'string' ? data.name.trim() : '';
+    const name = person?.name || given || String(from ?? '').slice(0, 8) || 'unknown';
     return name.length > NAME_SHOWN_MAX ? `${name.slice(0, NAME_SHOWN_MAX)}\u2026` : name;
 }
 
@@ -86,8 +80,8 @@ function setTime(time, timestamp) {
     time.title = longTime.format(date);
 }
 
-function renderMessage(envelope) {
-    const name = nameOf(envelope);
+function renderMessage(envelope, person) {
+    const name = nameOf(envelope, person);
     const sender = element('bdi', `sender hue-${hueOf(name)}`, name);
     sender.title = String(envelope.from ?? '');
     const time = element('time', 'time');
@@ -98,7 +92,7 @@ function renderMessage(envelope) {
     for (const tag of tagsOf(envelope)) {
         meta.append(element('span', 'tag', tag), ' ');
     }
-    meta.append(time);
+    meta.append(element('span', 'edited'), time);
 
     const item = element('li', 'message');
     item.dataset.id = String(envelope.id ?? '');
@@ -114,6 +108,7 @@ export class MessageLog {
     #resend;
     #edit;
     #remove;
+    #personOf;
     #senders = new Map(); // id of a message shown -> who sent it
     #pending = new Map(); // id of an own message -> its item, oldest first
     #following = true; // the view stays at the end as messages come
@@ -124,9 +119,10 @@ export class MessageLog {
      * @param {object} parts the elements `list`, `scroller`, `empty` and `newest` (the button that
      *        leads to the end), and `resend(id)`, called when the reader asks for another try; it
      *        adds the message anew and returns true, or returns false; `edit(id, text)` and
-     *        `remove(id)`, called when the reader wants to change an own message
+     *        `remove(id)`, called when the reader wants to change an own message; `personOf(user)`:
+     *        what presence tells of a user, if anything
      */
-    constructor({ list, scroller, empty, newest, resend, edit, remove }) {
+    constructor({ list, scroller, empty, newest, resend, edit, remove, personOf }) {
         this.#list = list;
         this.#scroller = scroller;
         this.#empty = empty;
@@ -134,59 +130,87 @@ export class MessageLog {
         this.#resend = resend;
         this.#edit = edit;
         this.#remove = remove;
+        this.#personOf = personOf;
         scroller.addEventListener('scroll', () => this.#scrolled(), { passive: true });
         newest.addEventListener('click', () => this.#goToEnd());
         new ResizeObserver(() => this.#keepAtEnd()).observe(scroller);
         this.#setFollowing(true);
     }
 
-    /** Shows a message that the server sent; one of our own that was pending is delivered by it. */
-    receive(envelope) {
-        const own = this.#pending.get(envelope.id);
-        this.#senders.set(envelope.id, envelope.from);
-        if (own === undefined) {
-            this.#insert(renderMessage(envelope));
-            this.#follow();
+    /**
+     * Shows a message that the server sent; one of our own that was pending is confirmed by it.
+     * `isOwn`: the reader sent it, be it from another window.
+     */
+    receive(envelope, { isOwn = false } = {}) {
+        if (isOwn && this.#pending.has(envelope.id)) {
+            this.confirm(envelope);
             return;
         }
-        this.#settle(envelope.id, own);
-        own.append(this.#tools(envelope));
-        own.dataset.state = 'delivered';
-        setTime(own.querySelector('time'), envelope.timestamp);
-        own.querySelector('.sender').title = String(envelope.from ?? '');
+        if (this.#senders.get(envelope.id) === envelope.from) {
+            return; // It was confirmed before it came, or came twice.
+        }
+        const item = renderMessage(envelope, this.#personOf(envelope.from));
+        if (isOwn) {
+            this.#makeOwn(item, envelope);
+            this.#settled(item, envelope);
+        } else if (!this.#senders.has(envelope.id)) {
+            this.#senders.set(envelope.id, envelope.from);
+        }
+        this.#insert(item);
+        this.#follow();
     }
 
-    /** Applies message:edit and message:delete; only the sender of a message changes it. */
+    /** A pending message of our own reached the server, which says when; `from` is our user id. */
+    confirm(envelope) {
+        const item = this.#pending.get(envelope.id);
+        if (item !== undefined) {
+            this.#settle(envelope.id, item);
+            this.#settled(item, envelope);
+        }
+    }
+
+    /**
+     * Applies message:edit and message:delete; only the sender of a message changes it, and what
+     * is deleted stays so. Returns whether anything changed.
+     */
     change({ event, from, data }) {
-        const item = this.#senders.get(data?.id) === from ? this.#itemOf(data.id) : null;
-        if (item === null) {
-            return;
+        const item = this.#senders.get(data.id) === from ? this.#itemOf(data.id) : null;
+        if (item === null || item.dataset.deleted !== undefined) {
+            return false;
         }
         if (event === 'message:edit') {
             item.querySelector('.text').replaceWith(bodyOf(data.data));
-            item.dataset.edited = '';
+            item.querySelector('.edited').textContent = 'edited';
         } else {
             item.querySelector('.text').replaceWith(element('p', 'text gone', 'This message was deleted.'));
+            item.querySelector('.edited').textContent = '';
             item.querySelector('.tools')?.remove();
-            delete item.dataset.edited;
+            item.dataset.deleted = '';
         }
+        return true;
     }
 
     /** Takes message:status: others got these own messages, or read them. */
     mark({ ids, status }) {
-        for (const id of ids ?? []) {
+        for (const id of Array.isArray(ids) ? ids : []) {
             const item = this.#itemOf(id);
-            if (item !== null && item.dataset.receipt !== 'read') {
-                item.dataset.receipt = status;
+            if (item?.classList.contains('own') && Object.hasOwn(TICKS, status)) {
+                this.#tick(item, status);
             }
+        }
+    }
+
+    /** What is shown was sent by a user that we are no more, so we cannot change it any more. */
+    disown() {
+        for (const tools of this.#list.querySelectorAll('[data-state=delivered] .tools')) {
+            tools.remove();
         }
     }
 
     /** Shows an own message that is on its way: `state` is sending or queued. */
     addPending(envelope, state) {
         const item = renderMessage(envelope);
-        item.classList.add('own');
-        item.append(element('p', 'state'));
+        this.#makeOwn(item, envelope);
         this.#pending.set(envelope.id, item);
         this.#list.append(item);
         this.setPending(envelope.id, state);
@@ -242,31 +266,52 @@ export class MessageLog {
         return this.#list.querySelector(`[data-id="${CSS.escape(id)}"]`);
     }
 
-    // What the reader can do with an own message that has text.
+    #makeOwn(item, envelope) {
+        item.classList.add('own');
+        item.append(element('p', 'state'), this.#tools(envelope));
+        const ticks = element('span', 'ticks');
+        ticks.role = 'img';
+        item.querySelector('.meta').append(' ', ticks);
+    }
+
+    // The server has the message, and said so in the envelope, or in its reply.
+    #settled(item, { id, from, timestamp }) {
+        this.#senders.set(id, from);
+        item.dataset.state = 'delivered';
+        setTime(item.querySelector('time'), timestamp);
+        item.querySelector('.sender').title = String(from ?? '');
+        this.#tick(item, 'sent');
+    }
+
+    // Ticks only grow: marks may overtake each other on their ways.
+    #tick(item, status) {
+        const order = Object.keys(TICKS);
+        if (order.indexOf(status) > order.indexOf(item.dataset.receipt)) {
+            const ticks = item.querySelector('.ticks');
+            item.dataset.receipt = status;
+            ticks.textContent = TICKS[status];
+            ticks.ariaLabel = status;
+            ticks.title = status;
+        }
+    }
+
+    // What the reader can do with an own message; only text can be edited.
     #tools({ id, data }) {
         const tools = element('p', 'tools');
-        const add = (label, act) => {
-            const button = element('button', 'quiet', label);
-            button.type = 'button';
-            button.addEventListener('click', act);
-            tools.append(button, ' ');
-        };
         if (typeof data?.text === 'string') {
-            add('Edit', () => this.#edit(id, this.#itemOf(id).querySelector('.text').textContent));
+            const edit = () => this.#edit(id, this.#itemOf(id).querySelector('.text').textContent);
+            tools.append(button('Edit', edit), ' ');
         }
-        add('Delete', () => this.#remove(id));
+        tools.append(button('Delete', () => this.#remove(id)));
         return tools;
     }
 
     #resendButton(id, item) {
-        const button = element('button', 'quiet', 'Send again');
-        button.type = 'button';
-        button.addEventListener('click', () => {
+        return button('Send again', () => {
             if (this.#resend(id)) {
                 item.remove();
             }
         });
-        return button;
     }
 
     // A message stops being pending, and takes its place before those that still are.

@@ -47,6 +47,11 @@ export class People {
         this.#changed();
     }
 
+    /** What is known of a user; undefined when nothing is. */
+    get(user) {
+        return this.#people.get(user);
+    }
+
     clear() {
         for (const user of [...this.#typing.keys()]) {
             this.#stopTyping(user);

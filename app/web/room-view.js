@@ -6,8 +6,10 @@
 import { MessageLog } from './message-log.js';
 import { People } from './people.js';
 
-// Marks are gathered for so long: a busy room costs a few messages, not one each.
-const MARK_MS = 1000;
+// Marks are gathered for so long, and longer where they were sent a moment ago: they count as
+// messages, and who reads along in a busy room must still be able to say something.
+const MARK_MS = 500;
+const MARK_EVERY_MS = 3000;
 const MARKS_MAX = 100;
 
 export class RoomView {
@@ -17,11 +19,14 @@ export class RoomView {
     #delivered = new Set(); // ids whose marks are due
     #read = new Set();
     #timer = null;
+    #markedAt = -Infinity;
+    #hasEnded = false;
 
     /**
      * @param {object} parts `name`; `template`, whose content is cloned; `changed(view)`, called when
      *        something outside the list of messages changed; `mark(view, event, ids)`, which sends
-     *        marks; `isSeen(view)`: whether a reader sees the room; and MessageLog's callbacks
+     *        marks and promises whether they are done with: else they are sent again later;
+     *        `isSeen(view)`: whether a reader sees the room; and MessageLog's callbacks
      */
     constructor({ name, template, changed, mark, isSeen, ...callbacks }) {
         this.name = name;
@@ -32,6 +37,7 @@ export class RoomView {
             scroller: part('.log'),
             empty: part('.empty'),
             newest: part('.newest'),
+            personOf: (user) => this.people.get(user),
             ...callbacks,
         });
         this.people = new People(() => changed(this));
@@ -67,27 +73,37 @@ export class RoomView {
     }
 
     end() {
+        this.#hasEnded = true;
         clearTimeout(this.#timer);
         this.people.clear();
         this.element.remove();
     }
 
     #schedule() {
-        if (this.#timer === null && this.#read.size + this.#delivered.size > 0) {
-            this.#timer = setTimeout(() => this.#sendMarks(), MARK_MS);
+        if (this.#timer === null && !this.#hasEnded && this.#read.size + this.#delivered.size > 0) {
+            const wait = Math.max(MARK_MS, this.#markedAt + MARK_EVERY_MS - performance.now());
+            this.#timer = setTimeout(() => this.#sendMarks(), wait);
         }
     }
 
-    // Read implies delivered.
     #sendMarks() {
+        const read = [...this.#read];
+        const delivered = [...this.#delivered].filter((id) => !this.#read.has(id)); // read implies it
         this.#timer = null;
-        const delivered = [...this.#delivered].filter((id) => !this.#read.has(id));
-        for (const [event, ids] of [['message:read', [...this.#read]], ['message:delivered', delivered]]) {
-            for (let at = 0; at < ids.length; at += MARKS_MAX) {
-                this.#mark(this, event, ids.slice(at, at + MARKS_MAX));
-            }
-        }
+        this.#markedAt = performance.now();
         this.#read.clear();
         this.#delivered.clear();
+        this.#send('message:read', read, this.#read);
+        this.#send('message:delivered', delivered, this.#delivered);
+    }
+
+    async #send(event, ids, due) {
+        for (let at = 0; at < ids.length; at += MARKS_MAX) {
+            const part = ids.slice(at, at + MARKS_MAX);
+            if (!(await this.#mark(this, event, part))) {
+                part.forEach((id) => due.add(id));
+                this.#schedule();
+            }
+        }
     }
 }

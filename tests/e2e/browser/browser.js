@@ -56,11 +56,50 @@ export async function windowFor(test, browser, service, { accepted, ...options }
 
 /** Joins a room through the form, and waits for the connection. */
 export async function join(page, name, room) {
+    await signedIn(page, name, room, null);
+}
+
+/** The same with a token; null: without. */
+export async function signedIn(page, name, room, token) {
     await page.goto('/');
     await page.getByLabel('Your name').fill(name);
     await page.getByLabel('Room', { exact: true }).fill(room);
+    if (token !== null) {
+        await page.locator('#token-panel summary').click();
+        await page.getByLabel('Token', { exact: true }).fill(token);
+    }
     await page.getByRole('button', { name: 'Join' }).click();
     await connected(page);
+}
+
+/** Opens a further room, and waits until the window is in it: it sees itself there. */
+export async function addRoom(page, room) {
+    await page.getByLabel('Another room').fill(room);
+    await page.getByRole('button', { name: 'Add' }).click();
+    await page.getByRole('heading', { name: room, exact: true, level: 1 }).waitFor();
+    await page.locator('.person').first().waitFor({ state: 'attached' });
+}
+
+/** The button that leads to a room. */
+export function roomButton(page, room) {
+    return page.getByRole('navigation', { name: 'Rooms' }).locator('button[type=button]')
+        .filter({ hasText: new RegExp(`^${room}( \\d+ unread)?$`) });
+}
+
+/** Somebody in the list of people, in this status if one is given. */
+export function personOf(page, name, status) {
+    const named = page.locator('.person', { has: page.getByText(name, { exact: true }) });
+    return status === undefined ? named : named.and(page.locator(`.${status}`));
+}
+
+/** The line that says who is typing, if it says this. */
+export function typingLine(page, text = 'typing') {
+    return page.locator('#typing').filter({ hasText: text });
+}
+
+/** The ticks beside an own message: `sent`, `delivered` or `read`. */
+export function receipt(page, text, status) {
+    return messageOf(page, text).getByRole('img', { name: status, exact: true });
 }
 
 export function connected(page) {

@@ -18,7 +18,8 @@ describe('the chat page', () => {
     let browser;
     let service;
     before(async () => {
-        [browser, service] = await Promise.all([startBrowser(), startService()]);
+        browser = await startBrowser();
+        service = await startService();
     });
     after(async () => {
         await browser?.close();

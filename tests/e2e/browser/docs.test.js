@@ -14,7 +14,8 @@ describe('the docs page', () => {
     let service;
     let document;
     before(async () => {
-        [browser, service] = await Promise.all([startBrowser(), startService()]);
+        browser = await startBrowser();
+        service = await startService();
         document = (await request(service, '/openapi.json')).json;
     });
     after(async () => {
@@ -97,7 +98,8 @@ describe('the page of events', () => {
     let service;
     let document;
     before(async () => {
-        [browser, service] = await Promise.all([startBrowser(), startService()]);
+        browser = await startBrowser();
+        service = await startService();
         document = (await request(service, '/asyncapi.json')).json;
     });
     after(async () => {
