@@ -101,7 +101,12 @@ static struct refusal name_replay(const struct request *request, struct slice bo
     buf_init(&scratch, REQUEST_BODY_MAX);
     struct slice key = request_header(request, "Idempotency-Key", &scratch);
     names->wanted = key.ptr != NULL;
-    if (names->wanted && (key.len == 0 || key.len > REPLAY_KEY_MAX)) {
+    if (!names->wanted && scratch.err != ERR_OK) {
+        /* There is one, which cannot be read: without it a repetition would act once more. */
+        struct fault fault = {.code = FAULT_UNAVAILABLE,
+                              .message = "no memory for Idempotency-Key"};
+        refusal = api_refuse(MHD_HTTP_SERVICE_UNAVAILABLE, fault);
+    } else if (names->wanted && (key.len == 0 || key.len > REPLAY_KEY_MAX)) {
         struct fault fault = {.code = FAULT_INVALID_PAYLOAD,
                               .message = "Idempotency-Key has 1 to 128 bytes",
                               .field = "Idempotency-Key"};

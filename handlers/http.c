@@ -266,7 +266,7 @@ static enum MHD_Result on_request(void *arg, struct MHD_Connection *connection, 
                                     .http = http,
                                     .connection = connection,
                                     .socket = -1,
-                                    .path = url,
+                                    .path = request_path_of(url),
                                     .method = method,
                                     .version = version};
         body_init(&request->body);

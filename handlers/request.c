@@ -39,6 +39,22 @@ struct slice request_header(const struct request *request, const char *name, str
     return joining.is_list ? buf_slice(scratch) : slice_str(joining.first);
 }
 
+const char *request_path_of(const char *target)
+{
+    static const char *const schemes[] = {"http://", "https://"};
+    for (size_t i = 0; i < sizeof schemes / sizeof *schemes; i++) {
+        size_t len = strlen(schemes[i]);
+        if (strncasecmp(target, schemes[i], len) != 0)
+            continue;
+        const char *host = target + len;
+        const char *path = strchr(host, '/');
+        if (path == host || *host == '\0')
+            return target; /* RFC 9110 4.2.1: an empty host is invalid */
+        return path != NULL ? path : "/";
+    }
+    return target;
+}
+
 bool request_has_body(const struct request *request)
 {
     const char *length = MHD_lookup_connection_value(request->connection, MHD_HEADER_KIND,

@@ -72,6 +72,10 @@ struct request {
  */
 struct slice request_header(const struct request *request, const char *name, struct buf *scratch);
 
+/* The path of a request's target: an absolute one (RFC 9112 3.2.2) names scheme and host before it,
+ * which tell nothing here. What is neither form comes back as it is. */
+const char *request_path_of(const char *target);
+
 /* Whether the request announces a body. */
 bool request_has_body(const struct request *request);
 

@@ -12,7 +12,6 @@
 #include "handlers/post_batch.h"
 #include "handlers/post_disconnect.h"
 #include "handlers/post_message.h"
-#include "handlers/post_room_message.h"
 #include "handlers/stats.h"
 #include "handlers/upgrade.h"
 

@@ -3,8 +3,9 @@
 import { SendError } from './chat-client.js';
 import { isObject } from './dom.js';
 
-// How often, and how late at most, what the service limits is asked for again.
+// How often, after what, and how late at most, the service is asked again.
 const TRIES = 5;
+const AGAIN = ['RATE_LIMITED', 'NO_REPLY'];
 const RETRY_MAX_MS = 30_000;
 
 function secondsOf({ retry_after_ms: ms }) {
@@ -33,13 +34,13 @@ export async function ask(client, message) {
 }
 
 /**
- * The same for what the page says by itself: where the service says "too fast", it is asked again
- * as long as `isWanted()`.
+ * The same for what the page says by itself, and may say twice: where the service says "too fast",
+ * or nothing in time, it is asked again as long as `isWanted()`.
  */
 export async function askPatiently(client, message, isWanted) {
     for (let i = 1; ; i++) {
         const answer = await ask(client, message);
-        if (answer.code !== 'RATE_LIMITED' || i === TRIES) {
+        if (!AGAIN.includes(answer.code) || i === TRIES) {
             return answer;
         }
         const wait = Math.min(answer.retryInMs || 1000, RETRY_MAX_MS);

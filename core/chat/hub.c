@@ -16,6 +16,7 @@
 #include "core/chat/client.h"
 #include "core/chat/client_io.h"
 #include "core/chat/message.h"
+#include "core/chat/room_pick.h"
 #include "core/chat/shard.h"
 
 struct hub {
@@ -531,96 +532,27 @@ size_t hub_count_members(struct hub *hub, struct slice name)
     return count;
 }
 
-/* Which rooms a list is of, and which of them are kept when there are too many. */
-struct pick {
-    struct slice prefix; /* of their names */
-    struct slice after;  /* their names come behind this one; ptr NULL: all do */
-    /* Whether `a` goes rather than `b`. */
-    bool (*goes_first)(const struct room *a, const struct room *b);
-};
-
-static int compare_names(struct slice a, struct slice b)
-{
-    int order = memcmp(a.ptr, b.ptr, a.len < b.len ? a.len : b.len);
-    if (order != 0 || a.len == b.len)
-        return order;
-    return a.len < b.len ? -1 : 1;
-}
-
-static bool is_smaller(const struct room *a, const struct room *b)
-{
-    return a->total < b->total;
-}
-
-static bool is_behind(const struct room *a, const struct room *b)
-{
-    return compare_names(a->name, b->name) > 0;
-}
-
-static bool is_wanted(const struct pick *pick, const struct room *room)
-{
-    return !room->hidden && slice_starts_with(room->name, pick->prefix) &&
-           (pick->after.ptr == NULL || compare_names(room->name, pick->after) > 0);
-}
-
-/* A heap with the one of the kept rooms on top that goes first. */
-static void sift_down(const struct pick *pick, struct room **heap, size_t count, size_t i)
-{
-    for (;;) {
-        size_t first = i, left = 2 * i + 1;
-        for (size_t child = left; child <= left + 1 && child < count; child++)
-            if (pick->goes_first(heap[child], heap[first]))
-                first = child;
-        if (first == i)
-            return;
-        struct room *swap = heap[i];
-        heap[i] = heap[first];
-        heap[first] = swap;
-        i = first;
-    }
-}
-
-static size_t pick_locked(struct hub *hub, const struct pick *pick, struct room **heap, size_t max)
-    REQUIRES(hub->lock)
-{
-    size_t count = 0, at = 0;
-    for (struct room *room; (room = map_next(&hub->rooms, &at)) != NULL;) {
-        if (!is_wanted(pick, room))
-            continue;
-        if (count < max) {
-            heap[count++] = room;
-            if (count == max)
-                for (size_t i = max / 2 + 1; i-- > 0;)
-                    sift_down(pick, heap, count, i);
-        } else if (max != 0 && pick->goes_first(heap[0], room)) {
-            heap[0] = room;
-            sift_down(pick, heap, count, 0);
-        }
-    }
-    return count;
-}
-
-static size_t list_rooms(struct hub *hub, const struct pick *pick, struct hub_room_count *out,
+static size_t list_rooms(struct hub *hub, const struct room_pick *pick, struct hub_room_count *out,
                          size_t max, size_t *total)
 {
-    struct room **heap = mem_resize(NULL, max, sizeof(struct room *));
+    struct room **picked = mem_resize(NULL, max, sizeof(struct room *));
     lock_acquire(&hub->lock);
-    size_t count = pick_locked(hub, pick, heap, max);
+    size_t count = room_pick_from(pick, &hub->rooms, picked, max);
     for (size_t i = 0; i < count; i++) {
-        out[i].members = heap[i]->total;
-        out[i].name_len = (uint32_t)heap[i]->name.len;
-        memcpy(out[i].name, heap[i]->name.ptr, heap[i]->name.len);
+        out[i].members = picked[i]->total;
+        out[i].name_len = (uint32_t)picked[i]->name.len;
+        memcpy(out[i].name, picked[i]->name.ptr, picked[i]->name.len);
     }
     *total = hub->rooms.count - hub->hidden;
     lock_release(&hub->lock);
-    mem_free(heap);
+    mem_free(picked);
     return count;
 }
 
 int hub_compare_names(const void *a, const void *b)
 {
     const struct hub_room_count *x = a, *y = b;
-    return compare_names(slice_of(x->name, x->name_len), slice_of(y->name, y->name_len));
+    return room_compare_names(slice_of(x->name, x->name_len), slice_of(y->name, y->name_len));
 }
 
 static int compare_counts(const void *a, const void *b)
@@ -633,7 +565,7 @@ static int compare_counts(const void *a, const void *b)
 
 size_t hub_list_rooms(struct hub *hub, struct hub_room_count *out, size_t max, size_t *total)
 {
-    const struct pick largest = {.prefix = slice_str(""), .goes_first = is_smaller};
+    const struct room_pick largest = room_pick_largest();
     size_t count = list_rooms(hub, &largest, out, max, total);
     qsort(out, count, sizeof *out, compare_counts);
     return count;
@@ -642,7 +574,7 @@ size_t hub_list_rooms(struct hub *hub, struct hub_room_count *out, size_t max, s
 size_t hub_list_rooms_by_name(struct hub *hub, struct slice prefix, struct slice after,
                               struct hub_room_count *out, size_t max)
 {
-    const struct pick next = {.prefix = prefix, .after = after, .goes_first = is_behind};
+    const struct room_pick next = room_pick_next(prefix, after);
     size_t total = 0;
     size_t count = list_rooms(hub, &next, out, max, &total);
     qsort(out, count, sizeof *out, hub_compare_names);

@@ -109,6 +109,21 @@ describe('routes', () => {
         assert.equal((await request(pod, `${STATS}?x`)).status, 200);
     });
 
+    it('takes an absolute target like its path, whatever host it names', async () => {
+        for (const host of [`127.0.0.1:${pod.port}`, 'elsewhere.example', 'user@[::1]:80']) {
+            for (const scheme of ['http', 'HTTPS']) {
+                const get = (rest) => request(pod, `${scheme}://${host}${rest}`);
+                assert.equal((await get('/healthz')).status, 200);
+                assert.equal((await get('/healthz?probe=1')).status, 200);
+                assert.match((await get('')).headers['content-type'], /^text\/html/);
+                assertErrorResponse(await get('/nowhere'), 404, 'NOT_FOUND');
+            }
+        }
+        for (const target of ['http:///healthz', 'ftp://x/healthz', 'http:/healthz', 'http://']) {
+            assertErrorResponse(await request(pod, target), 404, 'NOT_FOUND');
+        }
+    });
+
     it('answers many requests on one connection', async () => {
         const connection = await RawConnection.open(pod);
         for (let i = 0; i < 20; i++) {

@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
 
-import { API_KEY } from '../support/api.js';
+import { API_KEY, call } from '../support/api.js';
 import { assertEnvelope, assertErrorResponse, clientFor, freshRoom } from '../support/chat.js';
 import { SLOW, eventually, sleep, stretched } from '../support/deadline.js';
 import { PROTOCOL, askOk, askRefused, eventsClientFor, nextEvent } from '../support/events.js';
@@ -62,8 +62,8 @@ for (const where of ['one pod without Redis', 'two pods']) {
             stop = async () => {
                 for (const fn of cleanup) await fn();
             };
-            if (where === 'two pods') [near, far] = (await podsFor(scope, 2)).pods;
-            else near = far = await serviceFor(scope, { env: GRACE });
+            if (where === 'two pods') [near, far] = (await podsFor(scope, 2, { API_KEY })).pods;
+            else near = far = await serviceFor(scope, { env: { ...GRACE, API_KEY } });
         });
         after(() => stop());
 
@@ -220,6 +220,39 @@ for (const where of ['one pod without Redis', 'two pods']) {
             plain.hangUp();
             await eventually('gone at once', async () => (await ask(far)).count === 1);
             await eventually('gone at once', async () => (await ask(near)).count === 1);
+        });
+
+        it('lists nobody whom the API put out of the room, but in their other rooms', async (t) => {
+            const room = freshRoom();
+            const other = freshRoom();
+            const count = async (pod, name) => {
+                const path = `/api/chat-api/rooms/${name}/presence`;
+                return (await request(pod, path)).json.count;
+            };
+            const isGone = async () => (await count(near, room)) + (await count(far, room)) === 0;
+            const [one, two] = [
+                await eventsClientFor(t, near, { room }),
+                await eventsClientFor(t, far, { room }),
+            ];
+            const plain = await clientFor(t, far, { room });
+            await askOk(two, { event: 'room:join', room: other });
+            await eventually('all three', async () => (await count(near, room)) === 3);
+            assert.equal((await call(near, 'DELETE', `/rooms/${room}`)).status, 202);
+            for (const client of [one, two]) {
+                assert.equal((await nextEvent(client, 'error')).room, room);
+            }
+            assert.equal((await plain.waitClose()).code, 4501);
+            await eventually('nobody in the room', isGone);
+            assert.equal(await count(near, other), 1);
+            assert.deepEqual(names(await listed(two, other)), [user(two)]);
+
+            // Who comes back comes anew, and finds only who came back, too.
+            assert.deepEqual(names(await listed(one, room)), [user(one)]);
+            await askOk(two, { event: 'room:join', room });
+            await eventually('both on both pods', async () =>
+                (await count(near, room)) + (await count(far, room)) === 4);
+            two.hangUp();
+            await told(one, 'presence:leave', user(two));
         });
 
         it('refuses a list of what is no room', async () => {

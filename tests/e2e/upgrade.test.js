@@ -53,6 +53,14 @@ describe('the handshake', () => {
             await assertIsIn(client, path.endsWith('lobby') ? 'lobby' : undefined);
         });
 
+        it(`upgrades on the absolute target of ${path}, its query included`, async (t) => {
+            const absolute = `http://chat.example${path}`;
+            const client = await assertUpgrades(t, { path: absolute });
+            await assertIsIn(client, path.endsWith('lobby') ? 'lobby' : undefined);
+            const named = await assertUpgrades(t, { path: `${absolute}?room=lobby` });
+            await assertIsIn(named, 'lobby');
+        });
+
         it(`answers 426 on ${path} to what is no upgrade`, async () => {
             const response = await request(pod, path);
             assertErrorResponse(response, 426, 'UPGRADE_REQUIRED');

@@ -8,7 +8,7 @@ import { request } from '../../support/http.js';
 import { startService } from '../../support/service.js';
 import { SECRET, token } from '../../support/tokens.js';
 import {
-    addRoom, connected, delivered, join, messageOf, personOf, roomButton, say, signedIn, startBrowser,
+    addRoom, connected, delivered, join, messageOf, roomButton, say, signedIn, startBrowser,
     typingLine, windowFor,
 } from './browser.js';
 
@@ -59,6 +59,12 @@ describe('what the service tells the page', () => {
         return wire;
     }
 
+    /** Comes in, and waits for all that the service says at that: the page knows who is there. */
+    async function enter(page, room, signature = null) {
+        await signedIn(page, 'Ada', room, signature);
+        await page.locator('.person').first().waitFor({ state: 'attached' });
+    }
+
     function limited({ id, ref }, name, retryMs) {
         const data = { class: name, limit: '60/1m', retry_after_ms: retryMs, id, ref };
         return { status: 'error', code: 'RATE_LIMITED', message: 'too many messages', data };
@@ -82,7 +88,7 @@ describe('what the service tells the page', () => {
                     ? { ref, status: 'ok' }
                     : { status: 'error', code: 'AUTH_FAILED', message: 'the token has expired', data: { ref } };
             });
-            await signedIn(page, 'Anna', 'ending', token());
+            await enter(page, 'ending', token());
             assert.equal(await panel(page).isVisible(), false);
             wire.tell('auth:expiring', { expires_at: '2026-02-05T00:00:00.000Z' });
             await panel(page).getByText('Your sign-in ends soon').waitFor();
@@ -100,7 +106,7 @@ describe('what the service tells the page', () => {
         it('comes back with another token after 4500', async (test) => {
             const page = await windowFor(test, browser, guarded);
             const wire = await between(page);
-            await signedIn(page, 'Anna', 'ended', token());
+            await enter(page, 'ended', token());
             await say(page, 'before');
             await delivered(page, 'before');
             await wire.cut(4500, 'the token is over');
@@ -118,7 +124,7 @@ describe('what the service tells the page', () => {
             const accepted = /WebSocket connection to .* failed|Failed to load resource.*401/;
             const page = await windowFor(test, browser, guarded, { accepted });
             const wire = await between(page);
-            await signedIn(page, 'Anna', 'refused', token());
+            await enter(page, 'refused', token());
             await say(page, 'keep me');
             await delivered(page, 'keep me');
             await wire.cut(4500, 'over');
@@ -139,7 +145,7 @@ describe('what the service tells the page', () => {
                 const isMessage = isLimiting && message.data.text === 'too fast';
                 return isMessage ? limited(message, 'messages', 2500) : undefined;
             });
-            await join(page, 'Ada', 'limits');
+            await enter(page, 'limits');
             await say(page, 'too fast');
             const message = messageOf(page, 'too fast');
             await message.getByText('Not sent: too many messages. Try again in 3 s.').waitFor();
@@ -157,7 +163,7 @@ describe('what the service tells the page', () => {
                 const isEdit = isLimiting && message.event === 'message:edit';
                 return isEdit ? limited(message, 'messages', 1000) : undefined;
             });
-            await join(page, 'Ada', 'limited edits');
+            await enter(page, 'limited edits');
             await say(page, 'a word');
             await delivered(page, 'a word');
             await messageOf(page, 'a word').getByRole('button', { name: 'Edit' }).click();
@@ -180,8 +186,7 @@ describe('what the service tells the page', () => {
                 refused.add(message.event);
                 return limited(message, 'presence', 20);
             });
-            await join(page, 'Ada', 'patience');
-            await personOf(page, 'Ada', 'online').waitFor();
+            await enter(page, 'patience');
             const bob = await windowFor(test, browser, service);
             await join(bob, 'Bob', 'patience');
             await say(bob, 'read me');
@@ -196,7 +201,7 @@ describe('what the service tells the page', () => {
             const page = await windowFor(test, browser, service);
             await between(page, (message) => (message.event === 'user:typing'
                 ? limited(message, 'typing', 1000) : undefined));
-            await join(page, 'Ada', 'quiet');
+            await enter(page, 'quiet');
             await page.getByLabel('Message', { exact: true }).pressSequentially('h');
             await say(page, 'hello');
             await delivered(page, 'hello');
@@ -207,7 +212,7 @@ describe('what the service tells the page', () => {
     it('shows that it is degraded, until it is not, or another pod is reached', async (test) => {
         const page = await windowFor(test, browser, service);
         const wire = await between(page);
-        await join(page, 'Ada', 'degraded');
+        await enter(page, 'degraded');
         const note = page.getByText('The service is degraded');
         wire.tell('system:degraded', { reason: 'Redis is away' });
         await note.waitFor();
@@ -223,8 +228,7 @@ describe('what the service tells the page', () => {
 
     it('says in which room it was put out, and keeps the others', async (test) => {
         const page = await windowFor(test, browser, service);
-        await join(page, 'Ada', 'closing');
-        await personOf(page, 'Ada', 'online').waitFor();
+        await enter(page, 'closing');
         await addRoom(page, 'staying');
         const headers = { Authorization: `Bearer ${API_KEY}` };
         const answer = await request(service, '/api/chat-api/rooms/closing', { method: 'DELETE', headers });
@@ -240,7 +244,7 @@ describe('what the service tells the page', () => {
     it('shows what is odd as it came, and goes on', async (test) => {
         const page = await windowFor(test, browser, service);
         const wire = await between(page);
-        await join(page, 'Ada', 'odd');
+        await enter(page, 'odd');
         const room = { room: 'odd' };
         const events = ['presence:join', 'user:typing', 'message:edit', 'message:status', 'reply', 'hello?'];
         for (const event of events) wire.tell(event, null, { ...room, id: undefined });

@@ -55,8 +55,13 @@ for (const { what, env, pods, enter } of SETTINGS) {
             return { ada, bob, room };
         }
 
-        function see(page, name, status) {
-            return personOf(page, name, status).waitFor({ state: 'attached' });
+        async function see(page, name, status) {
+            try {
+                await personOf(page, name, status).waitFor({ state: 'attached' });
+            } catch (error) {
+                const shown = await page.locator('#people, .notice, #status-text').allTextContents();
+                throw new Error(`${name} is not there; shown: ${shown.join(' | ')}`, { cause: error });
+            }
         }
 
         function seeGo(page, name) {

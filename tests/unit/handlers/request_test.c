@@ -45,6 +45,31 @@ static void escapes_are_decoded(void)
     }
 }
 
+static void path_of_target_leaves_scheme_and_host_out(void)
+{
+    static const struct {
+        const char *target, *path;
+    } rows[] = {
+        {"/", "/"},
+        {"/healthz", "/healthz"},
+        {"/http://x/y", "/http://x/y"},
+        {"http://host/healthz", "/healthz"},
+        {"HTTP://host:80/a/b", "/a/b"},
+        {"https://user@[::1]:8080/ws/x", "/ws/x"},
+        {"http://host", "/"},
+        {"http://host/", "/"},
+        {"http://host//", "//"},
+        {"http://", "http://"},
+        {"http:///healthz", "http:///healthz"},
+        {"ftp://host/healthz", "ftp://host/healthz"},
+        {"host:80", "host:80"},
+        {"*", "*"},
+        {"", ""},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
+        CU_ASSERT_STRING_EQUAL(request_path_of(rows[i].target), rows[i].path);
+}
+
 static void every_octet_can_be_escaped(void)
 {
     for (unsigned octet = 0; octet < 256; octet++) {
@@ -88,6 +113,7 @@ static void nothing_behind_the_text_is_read(void)
 
 CU_TestInfo request_tests[] = {
     {"escapes_are_decoded", escapes_are_decoded},
+    {"path_of_target_leaves_scheme_and_host_out", path_of_target_leaves_scheme_and_host_out},
     {"every_octet_can_be_escaped", every_octet_can_be_escaped},
     {"the_size_is_a_limit", the_size_is_a_limit},
     {"nothing_behind_the_text_is_read", nothing_behind_the_text_is_read},
