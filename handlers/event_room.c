@@ -87,7 +87,7 @@ static void reply(struct change *change)
     buf_clear(scratch);
     envelope_append_reply(scratch, &taken, buf_slice(&members));
     if (scratch->err == ERR_OK && members.err == ERR_OK)
-        client_reply(change->client, buf_slice(scratch));
+        client_reply_now(change->client, buf_slice(scratch)); /* then what changes since */
     buf_fini(&members);
 }
 

@@ -161,6 +161,9 @@ MUST_USE enum err client_set_user(struct client *client, struct user *user);
 /* Sends a text message to this client alone, behind all that was published to it so far: a reply
  * keeps its place among the client's own messages. */
 void client_reply(struct client *client, struct slice json);
+/* The same from a task on the client's loop, at once: what is published from now on comes behind
+ * it, and what it says is not out of date before it is read. */
+void client_reply_now(struct client *client, struct slice json);
 /* Sends a message to this client alone, ahead of what the turn brought its rooms; for the echo
  * build. */
 void client_send(struct client *client, enum ws_opcode opcode, struct slice payload);

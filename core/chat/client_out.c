@@ -270,3 +270,9 @@ void client_reply(struct client *client, struct slice json)
     client_task_begin(client);
     loop_post(client->shard->loop, &reply->task);
 }
+
+void client_reply_now(struct client *client, struct slice json)
+{
+    client_queue_taken(client);
+    client_send(client, WS_TEXT, json);
+}

@@ -247,6 +247,18 @@ bool chat_publish_bytes(struct chat *chat, const char *name, struct slice text)
     return true;
 }
 
+void chat_ends_well(struct chat *chat, struct peer *peer)
+{
+    if (peer != NULL)
+        peer_leave(peer);
+    CU_ASSERT_TRUE(chat_await_empty(chat));
+    struct hub_stats stats = chat_stats(chat);
+    CU_ASSERT_EQUAL(stats.connections, 0);
+    CU_ASSERT_EQUAL(stats.rooms, 0);
+    CU_ASSERT_EQUAL(stats.members, 0);
+    chat_stop(chat);
+}
+
 bool chat_publish(struct chat *chat, const char *name, const char *text)
 {
     return chat_publish_bytes(chat, name, slice_str(text));
@@ -257,6 +269,13 @@ void chat_publish_for(struct chat *chat, struct client *client, struct slice tex
     struct room *room = client_home(client);
     publish(chat, room != NULL ? room : hub_global(chat->hub), text,
             &client_shard(client)->compressor);
+}
+
+void chat_reply_between(struct chat *chat, struct client *client, struct slice text)
+{
+    chat_publish_for(chat, client, text);
+    client_reply(client, slice_str("reply"));
+    chat_publish_for(chat, client, slice_str("after"));
 }
 
 /* --- peers --- */

@@ -68,6 +68,8 @@ bool chat_publish(struct chat *chat, const char *room, const char *text);
 bool chat_publish_bytes(struct chat *chat, const char *room, struct slice text);
 /* What on_message NULL does. */
 void chat_publish_for(struct chat *chat, struct client *client, struct slice text);
+/* For on_message: that, then a reply "reply", then "after" to the room. */
+void chat_reply_between(struct chat *chat, struct client *client, struct slice text);
 
 struct hub_stats chat_stats(struct chat *chat);
 /* One of the counters, all loops added up. */
@@ -105,6 +107,8 @@ void peer_attach_tcp(struct peer *peer, struct slice early);
 /* Both, and waits until it is so. */
 void peer_join(struct chat *chat, struct peer *peer, const char *room);
 void peer_leave(struct peer *peer);
+/* The peer (NULL: none) leaves; then nothing is left of anybody, and the hub is stopped. */
+void chat_ends_well(struct chat *chat, struct peer *peer);
 
 /* Octets as they are. False: the connection is broken. */
 bool peer_send_raw(struct peer *peer, const void *bytes, size_t len);

@@ -45,15 +45,22 @@
     SUITE("core/chat/batch", batch_tests)                                                          \
     SUITE("core/chat/client", client_tests)                                                        \
     SUITE("core/chat/client_chatter", client_chatter_tests)                                        \
+    SUITE("core/chat/client_close", client_close_tests)                                            \
     SUITE("core/chat/client_rooms", client_rooms_tests)                                            \
+    SUITE("core/chat/client_slow", client_slow_tests)                                              \
+    SUITE("core/chat/client_time", client_time_tests)                                              \
     SUITE("core/chat/client_user", client_user_tests)                                              \
     SUITE("core/chat/client_hold", client_hold_tests)                                              \
     SUITE("core/chat/client_refusals", client_refusals_tests)                                      \
     SUITE("core/chat/counters", counters_tests)                                                    \
     SUITE("core/chat/envelope", envelope_tests)                                                    \
+    SUITE("core/chat/envelope_out", envelope_out_tests)                                            \
+    SUITE("core/chat/envelope_program", envelope_program_tests)                                    \
     SUITE("core/chat/eviction", eviction_tests)                                                    \
     SUITE("core/chat/fields", fields_tests)                                                        \
     SUITE("core/chat/hub", hub_tests)                                                              \
+    SUITE("core/chat/hub_memory", hub_memory_tests)                                                \
+    SUITE("core/chat/hub_rooms", hub_rooms_tests)                                                  \
     SUITE("core/chat/json_read", json_read_tests)                                                  \
     SUITE("core/chat/message", message_tests)                                                      \
     SUITE("core/chat/outq", outq_tests)                                                            \

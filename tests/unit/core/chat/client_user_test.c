@@ -44,13 +44,6 @@ static void start(struct chat *chat)
     chat_start(chat, &opts);
 }
 
-static void ends_well(struct chat *chat)
-{
-    CU_ASSERT_TRUE(chat_await_empty(chat));
-    CU_ASSERT_EQUAL(chat_stats(chat).rooms, 0);
-    chat_stop(chat);
-}
-
 /* The client's count is gone with it. */
 static void release_last(struct user *user)
 {
@@ -73,7 +66,7 @@ static void a_client_is_known_by_its_user(void)
     CU_ASSERT_PTR_NULL(client_user(unknown.client));
     peer_leave(&known);
     peer_leave(&unknown);
-    ends_well(&chat);
+    chat_ends_well(&chat, NULL);
     release_last(user);
 }
 
@@ -96,7 +89,7 @@ static void each_client_is_once_in_the_room_of_its_user(void)
         CU_ASSERT_TRUE(peer_hears(&peer, "for all"));
         CU_ASSERT_EQUAL(chat_stats(&chat).rooms, rows[i].room != NULL && rows[i].room[0] == 'l');
         peer_leave(&peer);
-        ends_well(&chat);
+        chat_ends_well(&chat, NULL);
     }
     release_last(user);
 }
@@ -117,7 +110,7 @@ static void without_memory_a_user_is_not_admitted(void)
     }
     CU_ASSERT_TRUE(nth > 3);
     client_abandon(peer.client);
-    ends_well(&chat);
+    chat_ends_well(&chat, NULL);
     release_last(user);
 }
 
@@ -142,7 +135,7 @@ static void a_token_that_is_over_ends_its_connection(void)
         peer_leave(&ending);
         peer_leave(&staying);
         peer_leave(&without);
-        ends_well(&chat);
+        chat_ends_well(&chat, NULL);
         release_last(user);
         release_last(other);
     }
@@ -181,7 +174,7 @@ static void a_new_token_replaces_the_old_one(void)
     CU_ASSERT_TRUE(peer_hears_close(&peer, WS_CLOSE_AUTH_ENDED));
     CU_ASSERT_TRUE(clock_wall_ms() >= shorter->expires_ms + USER_LEEWAY_MS);
     peer_leave(&peer);
-    ends_well(&chat);
+    chat_ends_well(&chat, NULL);
     release_last(shorter);
 }
 
@@ -364,7 +357,7 @@ static void who_closes_has_no_end_to_wait_for(void)
     CU_ASSERT_EQUAL(change.end_ms, 0);
     peer_leave(&leaving);
     peer_leave(&staying);
-    ends_well(&chat);
+    chat_ends_well(&chat, NULL);
     release_last(user);
 }
 
