@@ -17,6 +17,7 @@
 #include "core/base/buf.h"
 #include "core/base/mem.h"
 #include "core/base/utf8.h"
+#include "tests/support/base64url.h"
 
 enum { LONGEST_INPUT = 16384, LONGEST_TEXT = 256 };
 
@@ -45,22 +46,6 @@ static const struct key_set *fixed_keys(void)
     return set;
 }
 
-static void append_base64url(struct buf *out, struct slice bytes)
-{
-    static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
-    unsigned bits = 0, have = 0;
-    for (size_t i = 0; i < bytes.len; i++) {
-        bits = bits << 8 | (unsigned char)bytes.ptr[i];
-        for (have += 8; have >= 6;) {
-            have -= 6;
-            buf_append_char(out, digits[bits >> have & 63]);
-        }
-        bits &= 63;
-    }
-    if (have != 0)
-        buf_append_char(out, digits[bits << (6 - have) & 63]);
-}
-
 /* Payload and signature written again give the token's own text. */
 static void check_one_way(struct slice token, const struct jws *jws)
 {
@@ -68,10 +53,10 @@ static void check_one_way(struct slice token, const struct jws *jws)
     const char *dot = memchr(token.ptr, '.', token.len);
     buf_init(&again, LONGEST_INPUT);
     buf_append(&again, token.ptr, (size_t)(dot - token.ptr) + 1);
-    append_base64url(&again, jws->payload);
+    base64url_append(&again, jws->payload);
     assert(slice_equals(buf_slice(&again), jws->signed_text));
     buf_append_char(&again, '.');
-    append_base64url(&again, jws->signature);
+    base64url_append(&again, jws->signature);
     assert(slice_equals(buf_slice(&again), token));
     buf_fini(&again);
 }

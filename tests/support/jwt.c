@@ -37,22 +37,6 @@ EVP_PKEY *jwt_make_key(enum alg alg)
     return key;
 }
 
-void jwt_append_base64url(struct buf *out, struct slice bytes)
-{
-    static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
-    unsigned bits = 0, have = 0;
-    for (size_t i = 0; i < bytes.len; i++) {
-        bits = bits << 8 | (unsigned char)bytes.ptr[i];
-        for (have += 8; have >= 6;) {
-            have -= 6;
-            buf_append_char(out, digits[bits >> have & 63]);
-        }
-        bits &= 63;
-    }
-    if (have != 0)
-        buf_append_char(out, digits[bits << (6 - have) & 63]);
-}
-
 /* r and s, each in its full length. */
 static size_t unpack_ecdsa(const unsigned char *der, size_t len, size_t half, unsigned char *out)
 {
@@ -104,13 +88,13 @@ void jwt_append(struct buf *out, enum alg alg, EVP_PKEY *key, const char *header
 {
     struct buf signature;
     size_t start = out->len;
-    jwt_append_base64url(out, slice_str(header));
+    base64url_append(out, slice_str(header));
     buf_append_char(out, '.');
-    jwt_append_base64url(out, slice_str(payload));
+    base64url_append(out, slice_str(payload));
     buf_init(&signature, NUMBER_MAX);
     jwt_append_signature(&signature, alg, key, slice_skip(buf_slice(out), start));
     buf_append_char(out, '.');
-    jwt_append_base64url(out, buf_slice(&signature));
+    base64url_append(out, buf_slice(&signature));
     buf_fini(&signature);
 }
 
@@ -130,7 +114,7 @@ static void append_number(struct buf *out, EVP_PKEY *key, const char *param, siz
     BIGNUM *number = NULL;
     CU_ASSERT_EQUAL_FATAL(EVP_PKEY_get_bn_param(key, param, &number), 1);
     int len = bytes != 0 ? BN_bn2binpad(number, octets, (int)bytes) : BN_bn2bin(number, octets);
-    jwt_append_base64url(out, slice_of(octets, (size_t)len));
+    base64url_append(out, slice_of(octets, (size_t)len));
     BN_free(number);
 }
 
@@ -155,7 +139,7 @@ void jwt_append_jwk(struct buf *out, EVP_PKEY *key, const char *more)
     default:
         CU_ASSERT_EQUAL_FATAL(EVP_PKEY_get_raw_public_key(key, raw, &len), 1);
         buf_append_str(out, "{\"kty\":\"OKP\",\"crv\":\"Ed25519\",\"x\":\"");
-        jwt_append_base64url(out, slice_of(raw, len));
+        base64url_append(out, slice_of(raw, len));
     }
     buf_printf(out, "\"%s}", more);
 }

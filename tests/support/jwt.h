@@ -10,6 +10,7 @@
 
 #include "core/auth/alg.h"
 #include "core/base/buf.h"
+#include "tests/support/base64url.h"
 
 #define JWT_SECRET "a secret of more than thirty-two bytes"
 
@@ -17,9 +18,6 @@
 EVP_PKEY *jwt_make_key(enum alg alg);
 /* With so many bits. */
 EVP_PKEY *jwt_make_rsa_key(unsigned bits);
-
-/* Appends base64url without padding. */
-void jwt_append_base64url(struct buf *out, struct slice bytes);
 
 /* Appends the signature's bytes over `text`; HMAC takes JWT_SECRET and no key. */
 void jwt_append_signature(struct buf *out, enum alg alg, EVP_PKEY *key, struct slice text);

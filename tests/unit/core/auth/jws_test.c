@@ -12,7 +12,7 @@ static enum err parse_with_header(struct slice header, struct jws *out)
     static char text[TEXT_MAX];
     struct buf token = {.ptr = text, .cap = sizeof text, .max = sizeof text};
     const char *why = NULL;
-    jwt_append_base64url(&token, header);
+    base64url_append(&token, header);
     buf_append_str(&token, ".e30.cw");
     enum err err = jws_parse(buf_slice(&token), out, &why);
     CU_ASSERT_EQUAL(err == ERR_OK, why == NULL);

@@ -7,7 +7,6 @@
 #include <string.h>
 
 #include "core/base/clock.h"
-#include "core/base/mem.h"
 #include "core/chat/shard.h"
 #include "tests/support/chat_peer.h"
 
