@@ -5,7 +5,8 @@ import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
 
 import { request } from '../../support/http.js';
-import { startService } from '../../support/service.js';
+import { redisFor, startProxy } from '../../support/redis.js';
+import { serviceFor, startService } from '../../support/service.js';
 import { SECRET, token } from '../../support/tokens.js';
 import {
     addRoom, connected, delivered, join, messageOf, roomButton, say, signedIn, startBrowser,
@@ -224,6 +225,22 @@ describe('what the service tells the page', () => {
         await wire.cut(4002);
         await note.waitFor({ state: 'detached' });
         await connected(page);
+    });
+
+    it('shows that Redis is away, until it is back', async (test) => {
+        const redis = await redisFor(test);
+        const proxy = await startProxy(redis);
+        test.after(() => proxy.stop());
+        const pod = await serviceFor(test, { env: { ...ENV, REDIS_URL: proxy.url } });
+        const page = await windowFor(test, browser, pod);
+        await enter(page, 'outage');
+        const note = page.getByText('The service is degraded');
+        proxy.cut();
+        await note.waitFor();
+        await say(page, 'among ourselves');
+        await delivered(page, 'among ourselves');
+        proxy.restore();
+        await note.waitFor({ state: 'detached' });
     });
 
     it('says in which room it was put out, and keeps the others', async (test) => {

@@ -5,7 +5,7 @@ import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
 
 import { startRedis, startService } from '../../support/service.js';
-import { SECRET, token } from '../../support/tokens.js';
+import { SECRET, inSeconds, token } from '../../support/tokens.js';
 import {
     addRoom, connected, delivered, join, messageOf, personOf, receipt, roomButton, say, signedIn,
     startBrowser, typingLine, windowFor,
@@ -460,6 +460,22 @@ describe('signing in', () => {
         await page.getByRole('button', { name: 'Add' }).click();
         await page.locator('#composer-problem').filter({ hasText: 'shut: ' }).waitFor();
         await page.getByRole('heading', { name: 'open' }).waitFor();
+    });
+
+    it('goes on with another token before the first one ends', async (test) => {
+        const page = await windowFor(test, browser, service);
+        await signedIn(page, 'Ada', 'going on', token({ exp: inSeconds(50) }));
+        const panel = page.getByRole('form', { name: 'Sign in again' });
+        await panel.getByText('Your sign-in ends soon').waitFor();
+        await page.getByLabel('New token').fill(token({ sub: 'somebody else' }));
+        await panel.getByRole('button', { name: 'Sign in' }).click();
+        await panel.locator('#sign-in-problem').filter({ hasText: /./ }).waitFor();
+        await page.getByLabel('New token').fill(token());
+        await panel.getByRole('button', { name: 'Sign in' }).click();
+        await panel.waitFor({ state: 'hidden' });
+        await say(page, 'the same connection');
+        await delivered(page, 'the same connection');
+        assert.equal((await service.stats()).connections, 1);
     });
 
     it('never stores the token, nor shows it', async (test) => {

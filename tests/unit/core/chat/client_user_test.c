@@ -218,7 +218,7 @@ static void events_clients_hear_of_the_end_ahead(void)
     CU_ASSERT_TRUE(peer_hears_close(&events, WS_CLOSE_AUTH_ENDED));
     peer_leave(&events);
     peer_leave(&plain);
-    ends_well(&chat);
+    chat_ends_well(&chat, NULL);
     release_last(user);
 }
 
@@ -235,7 +235,7 @@ static void whose_token_is_short_hears_so_at_once(void)
         chat_advance(&chat, lefts_ms[i]);
         CU_ASSERT_TRUE(peer_hears_close(&peer, WS_CLOSE_AUTH_ENDED));
         peer_leave(&peer);
-        ends_well(&chat);
+        chat_ends_well(&chat, NULL);
         release_last(user);
     }
 }
@@ -267,7 +267,7 @@ static void a_new_token_is_warned_of_anew_and_an_old_one_is_not(void)
     chat_advance(&chat, 410 * SECOND_MS);
     CU_ASSERT_TRUE(peer_hears(&peer, "expiring"));
     peer_leave(&peer);
-    ends_well(&chat);
+    chat_ends_well(&chat, NULL);
     release_last(first);
     release_last(again);
     release_last(short_one);
@@ -286,7 +286,7 @@ static void who_ends_already_is_not_warned(void)
     chat_advance(&chat, 2000 * SECOND_MS);
     CU_ASSERT_TRUE(peer_hears_end(&peer));
     peer_leave(&peer);
-    ends_well(&chat);
+    chat_ends_well(&chat, NULL);
     release_last(user);
 }
 
@@ -305,7 +305,7 @@ static void many_tokens_that_end_together_all_end(void)
     CU_ASSERT_EQUAL(chat_count(&chat, auth_ended_total), COUNT);
     for (int i = 0; i < COUNT; i++)
         peer_leave(&peers[i]);
-    ends_well(&chat);
+    chat_ends_well(&chat, NULL);
     release_last(user);
     mem_free(peers);
 }
@@ -330,7 +330,7 @@ static void who_rests_is_read_from_later(void)
     chat_advance(&chat, 1);
     CU_ASSERT_TRUE(peer_hears(&peer, "hello"));
     peer_leave(&peer);
-    ends_well(&chat);
+    chat_ends_well(&chat, NULL);
     release_last(user);
 }
 

@@ -1,6 +1,7 @@
 #include "core/chat/fields.h"
 
 #include <CUnit/CUnit.h>
+#include <stdio.h>
 #include <string.h>
 
 enum { ID, DATA, TYPING, COUNT };
@@ -105,9 +106,9 @@ struct seen {
 static bool see(void *arg, const struct field *element)
 {
     struct seen *seen = arg;
-    strncat(seen->text, "<", 1);
-    strncat(seen->text, element->raw.ptr, element->raw.len);
-    strncat(seen->text, ">", 1);
+    size_t len = strlen(seen->text);
+    (void)snprintf(seen->text + len, sizeof seen->text - len, "<%.*s>", (int)element->raw.len,
+                   element->raw.ptr);
     return ++seen->count != seen->stop_at;
 }
 

@@ -197,7 +197,7 @@ static void many_users_leave_a_room_in_any_order(void)
     struct scene scene;
     struct presence_client *clients[MANY];
     struct roster_room *room = NULL;
-    char name[16];
+    char name[32];
     begin(&scene);
     for (int i = 0; i < MANY; i++) {
         snprintf(name, sizeof name, "user-%d", i);
