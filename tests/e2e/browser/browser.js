@@ -13,6 +13,11 @@ const ARGUMENTS = [
 ];
 const WAIT_MS = 15000;
 
+// Whatever the page asks for while nothing listens, or just as the listener goes: its socket,
+// perhaps its icon.
+export const SERVICE_GONE =
+    /WebSocket connection to .* failed|net::ERR_(CONNECTION_|EMPTY_RESPONSE|SOCKET_NOT_CONNECTED)/;
+
 export async function startBrowser({ args = [] } = {}) {
     const { chromium } = (await load('playwright-core')).default;
     return chromium.launch({

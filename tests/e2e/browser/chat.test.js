@@ -7,12 +7,9 @@ import { within } from '../../support/deadline.js';
 import { freePort } from '../../support/redis.js';
 import { startService } from '../../support/service.js';
 import { connect } from '../../support/websocket.js';
-import { connected, delivered, join, messageOf, say, startBrowser, windowFor } from './browser.js';
-
-// Whatever the page asks for while nothing listens, or just as the listener goes: its socket,
-// perhaps its icon.
-const SERVICE_GONE =
-    /WebSocket connection to .* failed|net::ERR_(CONNECTION_|EMPTY_RESPONSE|SOCKET_NOT_CONNECTED)/;
+import {
+    SERVICE_GONE, connected, delivered, join, messageOf, say, startBrowser, windowFor,
+} from './browser.js';
 
 describe('the chat page', () => {
     let browser;

@@ -9,7 +9,7 @@ import { redisFor, startProxy } from '../../support/redis.js';
 import { serviceFor, startService } from '../../support/service.js';
 import { SECRET, token } from '../../support/tokens.js';
 import {
-    addRoom, connected, delivered, join, messageOf, roomButton, say, signedIn, startBrowser,
+    SERVICE_GONE, addRoom, connected, delivered, join, messageOf, roomButton, say, signedIn, startBrowser,
     typingLine, windowFor,
 } from './browser.js';
 
@@ -232,7 +232,8 @@ describe('what the service tells the page', () => {
         const proxy = await startProxy(redis);
         test.after(() => proxy.stop());
         const pod = await serviceFor(test, { env: { ...ENV, REDIS_URL: proxy.url } });
-        const page = await windowFor(test, browser, pod);
+        // The pod ends before the window does.
+        const page = await windowFor(test, browser, pod, { accepted: SERVICE_GONE });
         await enter(page, 'outage');
         const note = page.getByText('The service is degraded');
         proxy.cut();

@@ -6,7 +6,7 @@ import { once } from 'node:events';
 import http from 'node:http';
 import { after, before, describe, it } from 'node:test';
 
-import { stretched } from '../../support/deadline.js';
+import { patient } from '../../support/deadline.js';
 import { startService } from '../../support/service.js';
 import { startBrowser } from './browser.js';
 
@@ -57,11 +57,9 @@ describe('a page of another origin', () => {
     let port;
     let otherPort;
     before(async () => {
-        [browser, pages, others] = await Promise.all([
-            startBrowser({ args: [RESOLVE] }),
-            servePages(),
-            servePages(),
-        ]);
+        browser = await startBrowser({ args: [RESOLVE] });
+        pages = await servePages();
+        others = await servePages();
         port = pages.address().port;
         otherPort = others.address().port;
     });
@@ -74,7 +72,7 @@ describe('a page of another origin', () => {
     /** Opens the page, and judges what becomes of the socket that `connect(page)` tries to open. */
     async function assertVisit(test, address, isAllowed, connect) {
         const context = await browser.newContext();
-        context.setDefaultTimeout(stretched(WAIT_MS));
+        context.setDefaultTimeout(patient(WAIT_MS));
         test.after(() => context.close());
         const page = await context.newPage();
         await page.goto(address);
