@@ -60,7 +60,7 @@ enum {
     CLIENT_CHATTER_AHEAD_US = 2000,
     CLIENT_CHATTER_FREE = 16,
     CLIENT_EXPIRING_MS = 60 * 1000, /* so long before its token is over it is told (hub_opts) */
-    CLIENT_REFUSALS_MAX = 100, /* within a minute: so many end the client */
+    CLIENT_REFUSALS_MAX = 100,      /* within a minute: so many end the client */
 };
 
 enum client_state {
