@@ -16,7 +16,10 @@
 #include "core/chat/client_io.h"
 #include "core/chat/hub.h"
 
-enum { SKIPPED = UINT8_MAX }; /* in a client's dirty_parts, for the moment */
+enum {
+    SKIPPED = UINT8_MAX,    /* in a client's dirty_parts, for the moment */
+    UNPACED_IN_A_TURN = 16, /* clients that are read from again after a pause */
+};
 
 static void on_events(void *arg, struct loop_source *source, uint32_t events)
 {
@@ -304,15 +307,22 @@ static void check_messages(struct shard *shard, struct deadline *deadline)
     }
 }
 
-/* Those whose pause is over are read from again. The list has no order: it is short. */
+/* Those whose pause is over are read from again, a few a turn: however many flood, and however long
+ * that takes here, a turn stays short. The list has no order but by when they were put in. */
 static void check_paced(struct shard *shard, struct deadline *deadline)
 {
+    unsigned left = UNPACED_IN_A_TURN;
     struct list_link *link = shard->paced.head.next;
     while (link != &shard->paced.head) {
         struct client *client = LIST_ENTRY(link, struct client, paced);
         link = link->next;
-        if (is_due(deadline, client->pace_us / 1000))
-            client_unpace(client);
+        if (!is_due(deadline, client->pace_us / 1000))
+            continue;
+        if (left-- == 0) {
+            deadline->next_ms = deadline->now_ms;
+            return;
+        }
+        client_unpace(client);
     }
 }
 
