@@ -157,6 +157,21 @@ describe('what the service tells the page', () => {
             assert.equal(await message.count(), 1);
         });
 
+        it('shows what the service itself says of a message too many', async (test) => {
+            const env = { ...ENV, RATE_LIMIT_ENABLED: 'true', RATE_LIMIT_MESSAGES: '2/10m' };
+            const page = await windowFor(test, browser, await serviceFor(test, { env }), {
+                accepted: SERVICE_GONE,
+            });
+            await enter(page, 'really');
+            for (const text of ['one', 'two']) {
+                await say(page, text);
+                await delivered(page, text);
+            }
+            await say(page, 'three');
+            await messageOf(page, 'three').getByText(/^Not sent: .* Try again in \d+ s\.$/).waitFor();
+            await messageOf(page, 'three').getByRole('button', { name: 'Send again' }).waitFor();
+        });
+
         it('keeps an edit that came too fast in the field', async (test) => {
             const page = await windowFor(test, browser, service);
             let isLimiting = true;
