@@ -556,7 +556,7 @@ describe('a signed-in user', () => {
     });
 
     it('is away when it is silent everywhere', async (t) => {
-        const { pods } = await podsFor(t, 2, { ...ENV, PRESENCE_AWAY: '700ms' });
+        const { pods } = await podsFor(t, 2, { ...ENV, PRESENCE_AWAY: `${700 * SLOW}ms` });
         const room = freshRoom();
         const watcher = await eventsClientFor(t, pods[0], { room, ...as('wendy') });
         const silent = await eventsClientFor(t, pods[0], { room, ...as('ann') });

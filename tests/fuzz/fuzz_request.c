@@ -11,6 +11,7 @@
 #include <ctype.h>
 #include <fnmatch.h>
 #include <jansson.h>
+#include <regex.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -269,13 +270,28 @@ static void model_query(struct model *model, char *query)
     model->bad = model->bad || rooms > QUERY_ROOMS_MAX;
 }
 
+/* Of http://host/path the path; of anything else all of it. */
+static char *model_path(char *text)
+{
+    static regex_t absolute;
+    static bool is_ready;
+    static char root[] = "/";
+    regmatch_t parts[2];
+    if (!is_ready)
+        require(regcomp(&absolute, "^https?://[^/]+(/.*)?$", REG_EXTENDED | REG_ICASE) == 0);
+    is_ready = true;
+    if (regexec(&absolute, text, 2, parts, 0) != 0)
+        return text;
+    return parts[1].rm_so != -1 ? text + parts[1].rm_so : root;
+}
+
 static void model_request(struct model *model, struct slice target)
 {
     char text[TARGET_MAX + 1], *segment;
     memcpy(text, target.ptr, target.len);
     text[target.len] = '\0';
     char *rest = text;
-    model_route(model, strsep(&rest, "?"), &segment);
+    model_route(model, model_path(strsep(&rest, "?")), &segment);
     if (segment != NULL)
         model_name(model, segment);
     if (rest != NULL)
