@@ -121,9 +121,9 @@ $(OUT)/ws-echo: $(OUT)/obj/tests/echo/main.o $(OUT)/libchat.a
 	$(CC) $(ALL_LDFLAGS) -o $@ $^ $(LIBS)
 
 # The service with less memory than it asks for (tests/starve/starve.c).
-STARVED := alloc zalloc resize
+STARVED := mem_try_alloc mem_try_zalloc mem_try_resize slab_try_alloc
 $(OUT)/chat-api-starved: $(OUT)/obj/app/main.o $(OUT)/obj/tests/starve/starve.o $(OUT)/libchat.a
-	$(CC) $(ALL_LDFLAGS) $(STARVED:%=-Wl,--wrap=mem_try_%) -o $@ $^ $(LIBS)
+	$(CC) $(ALL_LDFLAGS) $(STARVED:%=-Wl,--wrap=%) -o $@ $^ $(LIBS)
 
 $(BUILD)/fuzz/fuzz_%: tests/fuzz/fuzz_%.c $(BUILD)/fuzz/libchat.a
 	clang $(CPPFLAGS) -std=gnu17 $(CFLAGS_fuzz) -fsanitize=fuzzer -o $@ $^ $(LIBS) -pthread

@@ -18,9 +18,9 @@
 #include <stdint.h>
 
 enum {
-    HEAP_LOOK_MS = 5000,                 /* between two looks */
-    HEAP_SLACK_BYTES = 16 * 1024 * 1024, /* this much more than the floor is worth a trim */
-    HEAP_QUIET_PER_CENT = 10,            /* of one core: less since the last look is quiet */
+    HEAP_LOOK_MS = 1000,           /* between two looks */
+    HEAP_SLACK_BYTES = 512 * 1024, /* this much more than the floor is worth a trim */
+    HEAP_QUIET_PER_CENT = 10,      /* of one core: less since the last look is quiet */
 };
 
 struct heap_watch {

@@ -314,13 +314,13 @@ static size_t leave_encoded(void *arg, struct MHD_Connection *connection, char *
 
 static int open_listener(const struct addrinfo *address)
 {
-    int one = 1, size = CONN_SEND_BUFFER;
+    int one = 1;
     int fd = socket(address->ai_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
     if (fd == -1)
         return -1;
     setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof one);
-    /* Its connections inherit this: or the kernel would keep 4 MB for each that takes no answer. */
-    setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &size, sizeof size);
+    /* For all its connections: or the kernel would keep 4 MB for each that takes no answer. */
+    conn_bound_send_buffer(fd);
     if (bind(fd, address->ai_addr, address->ai_addrlen) == 0 && listen(fd, SOMAXCONN) == 0)
         return fd;
     int failed = errno;

@@ -82,11 +82,11 @@ void presence_voice_watch(void *arg, struct slice group, bool wanted)
 static void arrive(struct service *service, struct client *client)
 {
     const struct user *user = client_user(client);
-    struct presence_client *record = presence_client_create(
-        client_id(client), user != NULL ? user->id : SLICE_NONE,
-        user != NULL ? user->name : SLICE_NONE, client_is_events(client), clock_monotonic_ms());
-    client_set_data(client, record);
-    presence_arrive(service->presence, record);
+    const struct roster_newcomer newcomer = {.id = client_id(client),
+                                             .user = user != NULL ? user->id : SLICE_NONE,
+                                             .name = user != NULL ? user->name : SLICE_NONE,
+                                             .events = client_is_events(client)};
+    client_set_data(client, presence_arrive(service->presence, &newcomer));
 }
 
 void presence_on_member(struct service *service, struct client *client, struct slice room,

@@ -11,70 +11,73 @@ void agenda_init(struct agenda *agenda)
 
 void agenda_fini(struct agenda *agenda)
 {
-    mem_free(agenda->entries);
+    mem_free(agenda->slots);
     *agenda = (struct agenda){0};
 }
 
-static void place(struct agenda *agenda, struct agenda_entry *entry, size_t index)
+static void place(struct agenda *agenda, struct agenda_slot slot, uint32_t index)
 {
-    agenda->entries[index] = entry;
-    entry->index = index;
+    agenda->slots[index] = slot;
+    slot.entry->index = index;
 }
 
-static void sift_up(struct agenda *agenda, struct agenda_entry *entry)
+static void sift_up(struct agenda *agenda, uint32_t index)
 {
-    size_t index = entry->index;
-    for (; index != 0 && agenda->entries[(index - 1) / 2]->at > entry->at; index = (index - 1) / 2)
-        place(agenda, agenda->entries[(index - 1) / 2], index);
-    place(agenda, entry, index);
+    struct agenda_slot slot = agenda->slots[index];
+    for (; index != 0 && agenda->slots[(index - 1) / 2].at > slot.at; index = (index - 1) / 2)
+        place(agenda, agenda->slots[(index - 1) / 2], index);
+    place(agenda, slot, index);
 }
 
-static void sift_down(struct agenda *agenda, struct agenda_entry *entry)
+static void sift_down(struct agenda *agenda, uint32_t index)
 {
-    size_t index = entry->index;
+    struct agenda_slot slot = agenda->slots[index];
     for (;;) {
-        size_t child = 2 * index + 1;
-        if (child + 1 < agenda->count &&
-            agenda->entries[child + 1]->at < agenda->entries[child]->at)
+        uint32_t child = 2 * index + 1;
+        if (child + 1 < agenda->count && agenda->slots[child + 1].at < agenda->slots[child].at)
             child++;
-        if (child >= agenda->count || agenda->entries[child]->at >= entry->at)
+        if (child >= agenda->count || agenda->slots[child].at >= slot.at)
             break;
-        place(agenda, agenda->entries[child], index);
+        place(agenda, agenda->slots[child], index);
         index = child;
     }
-    place(agenda, entry, index);
+    place(agenda, slot, index);
+}
+
+/* To where its moment belongs, from wherever it stands. */
+static void sift(struct agenda *agenda, const struct agenda_entry *entry)
+{
+    sift_up(agenda, entry->index);
+    sift_down(agenda, entry->index);
 }
 
 enum err agenda_set(struct agenda *agenda, struct agenda_entry *entry, uint64_t at)
 {
     if (entry->index == AGENDA_OUT) {
         if (agenda->count == agenda->cap) {
-            size_t cap = agenda->cap != 0 ? agenda->cap * 2 : FIRST_CAPACITY;
-            struct agenda_entry **entries =
-                mem_try_resize(agenda->entries, cap, sizeof(struct agenda_entry *));
-            if (entries == NULL)
+            uint32_t cap = agenda->cap != 0 ? agenda->cap * 2 : FIRST_CAPACITY;
+            struct agenda_slot *slots = mem_try_resize(agenda->slots, cap, sizeof *slots);
+            if (slots == NULL)
                 return ERR_NOMEM;
-            agenda->entries = entries;
+            agenda->slots = slots;
             agenda->cap = cap;
         }
-        place(agenda, entry, agenda->count++);
+        place(agenda, (struct agenda_slot){.entry = entry}, agenda->count++);
     }
-    entry->at = at;
-    sift_up(agenda, entry);
-    sift_down(agenda, entry);
+    agenda->slots[entry->index].at = at;
+    sift(agenda, entry);
     return ERR_OK;
 }
 
 void agenda_remove(struct agenda *agenda, struct agenda_entry *entry)
 {
-    size_t index = entry->index;
+    uint32_t index = entry->index;
     if (index == AGENDA_OUT)
         return;
     entry->index = AGENDA_OUT;
-    struct agenda_entry *last = agenda->entries[--agenda->count];
-    if (last == entry)
+    struct agenda_slot last = agenda->slots[--agenda->count];
+    if (last.entry == entry)
         return;
     place(agenda, last, index);
-    sift_up(agenda, last);
-    sift_down(agenda, last);
+    sift(agenda, last.entry);
 }

@@ -14,16 +14,21 @@
 
 #include "core/base/err.h"
 
-#define AGENDA_OUT SIZE_MAX
+#define AGENDA_OUT UINT32_MAX
 
+/* What waits; small, for it stands in every client. */
 struct agenda_entry {
+    uint32_t index; /* in the heap's array; AGENDA_OUT: in none */
+};
+
+struct agenda_slot {
     uint64_t at;
-    size_t index; /* in the heap's array; AGENDA_OUT: in none */
+    struct agenda_entry *entry;
 };
 
 struct agenda {
-    struct agenda_entry **entries;
-    size_t count, cap;
+    struct agenda_slot *slots;
+    uint32_t count, cap;
 };
 
 void agenda_init(struct agenda *agenda);
@@ -41,8 +46,14 @@ MUST_USE enum err agenda_set(struct agenda *agenda, struct agenda_entry *entry, 
 /* Takes the entry out; nothing when it is out. */
 void agenda_remove(struct agenda *agenda, struct agenda_entry *entry);
 
-/* The earliest, NULL when there is none. */
-static inline struct agenda_entry *agenda_first(const struct agenda *agenda)
+/* The earliest, NULL when there is none. Good until the heap changes. */
+static inline const struct agenda_slot *agenda_first(const struct agenda *agenda)
 {
-    return agenda->count != 0 ? agenda->entries[0] : NULL;
+    return agenda->count != 0 ? &agenda->slots[0] : NULL;
+}
+
+/* The moment of an entry that is in. */
+static inline uint64_t agenda_at(const struct agenda *agenda, const struct agenda_entry *entry)
+{
+    return agenda->slots[entry->index].at;
 }

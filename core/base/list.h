@@ -53,6 +53,14 @@ static inline void list_push_back(struct list *list, struct list_link *link)
     list->head.prev = link;
 }
 
+static inline void list_push_front(struct list *list, struct list_link *link)
+{
+    link->prev = &list->head;
+    link->next = list->head.next;
+    list->head.next->prev = link;
+    list->head.next = link;
+}
+
 /* Harmless for a link in no list. */
 static inline void list_remove(struct list_link *link)
 {

@@ -9,7 +9,7 @@
 static _Thread_local unsigned fail_at;
 static _Thread_local unsigned try_count;
 
-static void die(size_t size)
+void mem_die(size_t size)
 {
     fprintf(stderr,
             "{\"level\":\"error\",\"event\":\"process:out_of_memory\","
@@ -18,7 +18,7 @@ static void die(size_t size)
     abort();
 }
 
-static int must_fail(void)
+bool mem_try_fails(void)
 {
     try_count++;
     return fail_at != 0 && try_count == fail_at;
@@ -28,7 +28,7 @@ void *mem_zalloc(size_t size)
 {
     void *ptr = calloc(1, size != 0 ? size : 1);
     if (ptr == NULL)
-        die(size);
+        mem_die(size);
     return ptr;
 }
 
@@ -47,7 +47,7 @@ void *mem_resize(void *ptr, size_t count, size_t size)
     size_t bytes = product(count, size);
     void *grown = bytes != SIZE_MAX ? realloc(ptr, bytes) : NULL;
     if (grown == NULL)
-        die(bytes);
+        mem_die(bytes);
     return grown;
 }
 
@@ -55,20 +55,20 @@ char *mem_strdup(const char *text)
 {
     char *copy = strdup(text);
     if (copy == NULL)
-        die(strlen(text) + 1);
+        mem_die(strlen(text) + 1);
     return copy;
 }
 
 void *mem_try_alloc(size_t size)
 {
-    if (must_fail())
+    if (mem_try_fails())
         return NULL;
     return malloc(size != 0 ? size : 1);
 }
 
 void *mem_try_resize(void *ptr, size_t count, size_t size)
 {
-    if (must_fail())
+    if (mem_try_fails())
         return NULL;
     size_t bytes = product(count, size);
     return bytes != SIZE_MAX ? realloc(ptr, bytes) : NULL;
@@ -76,7 +76,7 @@ void *mem_try_resize(void *ptr, size_t count, size_t size)
 
 void *mem_try_zalloc(size_t count, size_t size)
 {
-    return must_fail() ? NULL : calloc(count != 0 ? count : 1, size);
+    return mem_try_fails() ? NULL : calloc(count != 0 ? count : 1, size);
 }
 
 void mem_free(void *ptr)

@@ -8,6 +8,7 @@
  * Owns: nothing; what is returned is the caller's, freed with mem_free.
  */
 
+#include <stdbool.h>
 #include <stddef.h>
 
 #include "core/base/err.h"
@@ -32,6 +33,13 @@ MUST_USE void *mem_try_zalloc(size_t count, size_t size);
 
 /* Takes NULL. */
 void mem_free(void *ptr);
+
+/* What mem_* does without memory: a line, and the end of the process. */
+_Noreturn void mem_die(size_t size);
+
+/* For allocators of other kinds (slab.h): asked once for each request that they could refuse; true:
+ * this one is to fail (mem_fail_after). */
+bool mem_try_fails(void);
 
 /*
  * For tests: the n-th mem_try_* call of this thread from now on returns NULL (1 is the next one);

@@ -8,6 +8,7 @@
 
 #include <assert.h>
 #include <sys/epoll.h>
+#include <unistd.h>
 
 #include "core/auth/user.h"
 #include "core/base/clock.h"
@@ -21,14 +22,6 @@
 
 enum { FULL_WINDOW_BITS = 15 };
 
-struct attach {
-    struct loop_task task;
-    struct client *client;
-    int fd;
-    size_t early_len;
-    char early[];
-};
-
 /* --- beginning --- */
 
 bool client_takes_deflate(const struct deflate_params *deflate)
@@ -37,34 +30,38 @@ bool client_takes_deflate(const struct deflate_params *deflate)
     return deflate->enabled && deflate->server_window_bits == FULL_WINDOW_BITS;
 }
 
+/* ERR_NOMEM leaves it without some of what it was to have. */
+static enum err equip(struct client *client, const struct hub_admission *admission)
+{
+    if (client_need_work(client) == NULL)
+        return ERR_NOMEM;
+    if (admission->address == NULL)
+        return ERR_OK;
+    client->standing = standing_try_create(admission->address);
+    return client->standing != NULL ? ERR_OK : ERR_NOMEM;
+}
+
 struct client *client_try_create(struct shard *shard, const struct hub_admission *admission)
 {
-    struct client *client = mem_try_alloc(sizeof *client);
-    struct standing *standing = NULL;
+    struct client *client = slab_try_alloc(&shard->clients);
     if (client == NULL)
         return NULL;
-    if (admission->address != NULL) {
-        standing = standing_try_create(admission->address);
-        if (standing == NULL) {
-            mem_free(client);
-            return NULL;
-        }
-    }
     *client =
         (struct client){.shard = shard,
                         .conn.source.fd = -1,
                         .read_bytes = CLIENT_READ_FIRST,
                         .global.index = MEMBERSHIP_OUT,
                         .room.index = MEMBERSHIP_OUT,
-                        .standing = standing,
                         .events = admission->events,
                         .user = admission->user != NULL ? user_retain(admission->user) : NULL};
     agenda_entry_init(&client->expiry);
     ws_session_init(&client->session, admission->deflate);
     client->deflate_out = client_takes_deflate(admission->deflate);
-    outq_init(&client->outq);
     uuid_make_v7(client->id);
-    return client;
+    if (equip(client, admission) == ERR_OK)
+        return client;
+    client_discard(client);
+    return NULL;
 }
 
 /* What was said to those who were here before it. */
@@ -77,14 +74,15 @@ static void say_standing(struct client *client)
 
 void client_discard(struct client *client)
 {
+    client_end_work(client);
     standing_destroy(client->standing);
     user_release(client->user);
-    mem_free(client);
+    slab_free(&client->shard->clients, client);
 }
 
 static void run_join(struct loop_task *task, struct loop *loop)
 {
-    struct client *client = LIST_ENTRY(task, struct client, task);
+    struct client *client = LIST_ENTRY(task, struct client_work, task)->client;
     (void)loop;
     client->tasks--;
     const struct hub_opts *opts = hub_opts(client->shard->hub);
@@ -99,9 +97,9 @@ static void run_join(struct loop_task *task, struct loop *loop)
 
 void client_join(struct client *client)
 {
-    client->task = (struct loop_task){.run = run_join};
+    client->work->task = (struct loop_task){.run = run_join};
     client->tasks++;
-    loop_post(client->shard->loop, &client->task);
+    loop_post_lazily(client->shard->loop, &client->work->task);
 }
 
 /* When `left_ms` of the token's time are left (leeway included) it is the moment to say so. */
@@ -124,60 +122,80 @@ static enum err arm_expiry(struct client *client, bool is_new)
     return agenda_set(&shard->expiries, &client->expiry, loop_now_ms(shard->loop) + wait_ms);
 }
 
+/* Looks at what came with the socket. */
+static void feed_early(struct client *client)
+{
+    struct stash *early = client->work->stash;
+    client->work->stash = NULL;
+    if (early != NULL)
+        client_feed(client, slice_of(early->bytes, early->len));
+    mem_free(early);
+}
+
+static void open_client(struct client *client)
+{
+    struct shard *shard = client->shard;
+    counter_add(&shard->counters.connections_total, 1);
+    log_info("client:connected", log_user(client_user_id(client)),
+             log_room(client->home != NULL ? client->home->name : SLICE_NONE));
+    client->state = client->close_sent ? CLIENT_CLOSING : CLIENT_OPEN;
+    list_push_back(client->close_sent ? &shard->ending : &shard->quiet, &client->timer);
+    if (client_has_waiting(client))
+        client_schedule_flush(client);
+    if (hub_is_draining(shard->hub))
+        client_end(client, WS_CLOSE_GOING_AWAY, "server is shutting down");
+    else if (arm_expiry(client, true) != ERR_OK)
+        client_end(client, WS_CLOSE_INTERNAL, "out of memory");
+    else
+        feed_early(client);
+}
+
 static void run_attach(struct loop_task *task, struct loop *loop)
 {
-    struct attach *attach = (struct attach *)task;
-    struct client *client = attach->client;
-    struct shard *shard = client->shard;
+    struct client_work *work = LIST_ENTRY(task, struct client_work, arrival);
+    struct client *client = work->client;
     client->heard_ms = loop_now_ms(loop);
-    if (conn_open(&client->conn, loop, attach->fd) != ERR_OK) {
+    if (conn_open(&client->conn, loop, work->fd) != ERR_OK) {
         client->state = CLIENT_CLOSING;
         client_drop(client);
-    } else {
-        counter_add(&shard->counters.connections_total, 1);
-        log_info("client:connected", log_user(client_user_id(client)),
-                 log_room(client->home != NULL ? client->home->name : SLICE_NONE));
-        client->state = client->close_sent ? CLIENT_CLOSING : CLIENT_OPEN;
-        list_push_back(client->close_sent ? &shard->ending : &shard->quiet, &client->timer);
-        if (!outq_is_empty(&client->outq))
-            list_move_back(&shard->flush, &client->flush);
-        if (hub_is_draining(shard->hub))
-            client_end(client, WS_CLOSE_GOING_AWAY, "server is shutting down");
-        else if (arm_expiry(client, true) != ERR_OK)
-            client_end(client, WS_CLOSE_INTERNAL, "out of memory");
-        else if (attach->early_len != 0)
-            client_feed(client, slice_of(attach->early, attach->early_len));
+        return;
     }
-    mem_free(attach);
+    open_client(client);
+    client_settle(client);
 }
 
 static void run_abandon(struct loop_task *task, struct loop *loop)
 {
-    struct attach *attach = (struct attach *)task;
+    struct client_work *work = LIST_ENTRY(task, struct client_work, arrival);
     (void)loop;
-    attach->client->state = CLIENT_CLOSING;
-    client_drop(attach->client);
-    mem_free(attach);
+    if (work->fd != -1)
+        close(work->fd);
+    work->client->state = CLIENT_CLOSING;
+    client_drop(work->client);
 }
 
-static void post_attach(struct client *client, int fd, struct slice early,
-                        void (*run)(struct loop_task *, struct loop *))
+static void post_arrival(struct client *client, int fd,
+                         void (*run)(struct loop_task *, struct loop *))
 {
-    struct attach *attach = mem_zalloc(sizeof *attach + early.len);
-    *attach = (struct attach){.task.run = run, .client = client, .fd = fd, .early_len = early.len};
-    if (early.len != 0)
-        memcpy(attach->early, early.ptr, early.len);
-    loop_post(client->shard->loop, &attach->task);
+    struct client_work *work = client->work;
+    work->fd = fd;
+    work->arrival = (struct loop_task){.run = run};
+    loop_post(client->shard->loop, &work->arrival);
 }
 
 void client_attach(struct client *client, int fd, struct slice early)
 {
-    post_attach(client, fd, early, run_attach);
+    bool is_whole = true;
+    if (early.len != 0) {
+        client->work->stash = stash_try_create(early);
+        is_whole = client->work->stash != NULL;
+    }
+    post_arrival(client, fd, is_whole ? run_attach : run_abandon);
 }
 
 void client_abandon(struct client *client)
 {
-    post_attach(client, -1, SLICE_NONE, run_abandon);
+    post_arrival(client, -1, run_abandon);
 }
 
 void client_task_begin(struct client *client)
@@ -189,7 +207,7 @@ bool client_task_done(struct client *client)
 {
     client->tasks--;
     if (client->state == CLIENT_GONE)
-        list_move_back(&client->shard->leave, &client->leave); /* freed once no task is left */
+        client_schedule_leave(client); /* freed once no task is left */
     return client->state != CLIENT_GONE && !client->left;
 }
 
@@ -243,8 +261,9 @@ void client_set_data(struct client *client, void *data)
 bool client_is_behind(const struct client *client)
 {
     const struct hub_opts *opts = hub_opts(client->shard->hub);
-    return client->outq.messages > opts->queue_messages / 2 ||
-           client->outq.bytes > opts->queue_bytes / 2;
+    const struct client_work *work = client->work;
+    return work != NULL && (work->outq.messages > opts->queue_messages / 2 ||
+                            work->outq.bytes > opts->queue_bytes / 2);
 }
 
 bool client_is_pressed(const struct client *client)
@@ -255,9 +274,10 @@ bool client_is_pressed(const struct client *client)
 bool client_is_critical(const struct client *client)
 {
     const struct shard *shard = client->shard;
-    return client_is_pressed(client) &&
-           client->outq.messages > hub_opts(shard->hub)->queue_messages / 2 &&
-           loop_now_ms(shard->loop) < client->pressed_ms + CLIENT_PACE_GRACE_MS;
+    const struct client_work *work = client->work;
+    return client_is_pressed(client) && work != NULL &&
+           work->outq.messages > hub_opts(shard->hub)->queue_messages / 2 &&
+           loop_now_ms(shard->loop) < work->pressed_ms + CLIENT_PACE_GRACE_MS;
 }
 
 /* --- who it is --- */
@@ -305,12 +325,18 @@ void client_expire(struct client *client)
 
 /* --- ending --- */
 
+void client_schedule_leave(struct client *client)
+{
+    client->must_leave = true;
+    list_move_back(&client->shard->due, &client->due);
+}
+
 static void run_close(struct loop_task *task, struct loop *loop)
 {
-    struct client *client = LIST_ENTRY(task, struct client, task);
+    struct client *client = LIST_ENTRY(task, struct client_work, task)->client;
     (void)loop;
     client->tasks--;
-    list_move_back(&client->shard->leave, &client->leave);
+    client_schedule_leave(client);
 }
 
 /* Notes why the client ends; false when that is settled already. */
@@ -328,29 +354,36 @@ void client_close(struct client *client, unsigned code, const char *reason)
 {
     if (!note_end(client, code, reason))
         return;
-    client->task = (struct loop_task){.run = run_close};
+    struct client_work *work = client_need_work(client);
+    if (work == NULL) {
+        client_schedule_leave(client);
+        return;
+    }
+    work->task = (struct loop_task){.run = run_close};
     client->tasks++;
-    loop_post(client->shard->loop, &client->task);
+    loop_post(client->shard->loop, &work->task);
 }
 
 void client_end(struct client *client, unsigned code, const char *reason)
 {
     if (note_end(client, code, reason))
-        list_move_back(&client->shard->leave, &client->leave);
+        client_schedule_leave(client);
 }
 
 void client_end_saying(struct client *client, unsigned code, struct slice reason)
 {
     if (client->close_reason != NULL)
         return;
-    client->said = mem_try_alloc(reason.len + 1);
-    if (client->said == NULL) {
+    struct client_work *work = client_need_work(client);
+    if (work != NULL)
+        work->said = mem_try_alloc(reason.len + 1);
+    if (work == NULL || work->said == NULL) {
         client_end(client, code, "");
         return;
     }
-    memcpy(client->said, reason.ptr, reason.len);
-    client->said[reason.len] = '\0';
-    client_end(client, code, client->said);
+    memcpy(work->said, reason.ptr, reason.len);
+    work->said[reason.len] = '\0';
+    client_end(client, code, work->said);
 }
 
 void client_drop(struct client *client)
@@ -361,7 +394,7 @@ void client_drop(struct client *client)
         return;
     }
     client->state = CLIENT_GONE;
-    list_move_back(&client->shard->leave, &client->leave);
+    client_schedule_leave(client);
 }
 
 void client_count_refusal(struct client *client)
@@ -395,13 +428,14 @@ static void begin_closing(struct client *client)
     /* In the middle of a frame no Close of the peer's can be made out: ours is the last word. */
     if (client->close_code == WS_CLOSE_MESSAGE_TIMEOUT)
         client->close_received = true;
-    if (client->close_code == WS_CLOSE_SLOW_CONSUMER)
-        counter_add(&shard->counters.messages_dropped_total, outq_drop_unsent(&client->outq));
+    if (client->close_code == WS_CLOSE_SLOW_CONSUMER && client->work != NULL)
+        counter_add(&shard->counters.messages_dropped_total, outq_drop_unsent(&client->work->outq));
     size_t len = ws_frame_write_close(client->close_code, slice_str(client->close_reason), bytes);
     client_send_frame(client, slice_of(bytes, len), OUTQ_CLOSE);
     client->close_sent = true;
     client_schedule_flush(client);
-    list_remove(&client->midway);
+    if (client->work != NULL)
+        list_remove(&client->work->midway);
     agenda_remove(&shard->expiries, &client->expiry);
     if (client->state != CLIENT_OPEN)
         return;
@@ -415,24 +449,21 @@ static void begin_closing(struct client *client)
 static void free_client(struct client *client)
 {
     struct shard *shard = client->shard;
-    struct list_link *links[] = {&client->timer, &client->midway, &client->flush, &client->leave,
-                                 &client->paced};
-    for (size_t i = 0; i < sizeof links / sizeof *links; i++)
-        list_remove(links[i]);
+    list_remove(&client->timer);
+    list_remove(&client->due);
     agenda_remove(&shard->expiries, &client->expiry);
-    counter_add(&shard->counters.messages_dropped_total, client->outq.messages);
+    if (client->work != NULL)
+        counter_add(&shard->counters.messages_dropped_total, client->work->outq.messages);
     /* What the peer did not take in time must not stay in the kernel. */
-    bool unsent = client->close_sent && !outq_is_empty(&client->outq);
+    bool unsent = client->close_sent && client_has_waiting(client);
     conn_close(&client->conn, shard->loop, unsent);
     ws_session_fini(&client->session, shard->pool);
-    outq_fini(&client->outq);
+    client_end_work(client);
     room_release(client->home);
     user_release(client->user);
-    hub_client_freed(shard->hub);
     standing_destroy(client->standing);
-    mem_free(client->said);
-    mem_free(client->stash);
-    mem_free(client);
+    slab_free(&shard->clients, client);
+    hub_client_freed(shard->hub);
 }
 
 void client_leave(struct client *client)

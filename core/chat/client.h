@@ -8,8 +8,8 @@
  *      yet)       │        is out)      peer's is awaited)
  *                 └──────────────────────────────▶ gone (reset, EOF without a Close)
  *
- * An idle client is this struct and a socket: the parser, the queue and the inflater are there only
- * while they are needed.
+ * An idle client is this struct and a socket: the parser, the queue, the inflater and what else
+ * belongs to something under way (client_work.h) are there only while they are needed.
  *
  * Threads: client_attach and client_abandon: the one that admitted it (hub_admit). All else: its
  * loop.
@@ -25,16 +25,15 @@
 #include "core/base/list.h"
 #include "core/base/slice.h"
 #include "core/base/uuid.h"
-#include "core/chat/outq.h"
 #include "core/chat/room.h"
 #include "core/net/conn.h"
 #include "core/ws/session.h"
 
 struct address;
+struct client_work;
 struct hub_admission;
 struct shard;
 struct standing;
-struct stash;
 struct user;
 
 enum {
@@ -75,36 +74,27 @@ struct client {
     struct conn conn; /* first: the loop's source is the client */
     struct ws_session session;
     struct shard *shard;
-    struct loop_task task;      /* joining, later the close that was asked for */
-    struct list_link timer;     /* in the shard's quiet, pinged or ending */
-    struct list_link midway;    /* in the shard's midway */
-    struct list_link flush;     /* in the shard's flush */
-    struct list_link leave;     /* in the shard's leave */
-    struct list_link paced;     /* in the shard's paced, while it is not read from for its pace */
-    struct stash *stash;        /* what was read behind a message that held the rest up; then it is
-                                 * in paced, too */
-    struct agenda_entry expiry; /* in the shard's expiries, while it has a user */
-    struct user *user;          /* counted; NULL: authentication is off */
-    struct standing *standing;  /* with the limits; NULL: there is nothing to keep */
+    struct client_work *work;       /* what is under way; NULL: nothing */
+    struct list_link timer;         /* in the shard's quiet, pinged or ending */
+    struct list_link due;           /* in the shard's due, while it must be flushed or must leave */
+    struct user *user;              /* counted; NULL: authentication is off */
+    struct standing *standing;      /* with the limits; NULL: there is nothing to keep */
     struct membership global, room; /* everybody's; the one of the path, once left none */
     struct seat *seats;             /* of further rooms, the hidden ones included */
     struct room *home;              /* counted: where a message without a room goes; NULL: none */
-    struct outq outq;
-    uint64_t heard_ms;        /* when bytes last came; when the close began, from then on */
-    uint64_t midway_since_ms; /* when the unfinished message began */
-    const char *close_reason; /* a constant, or `said` */
-    char *said;               /* the reason that somebody outside gave; NULL: none */
-    uint64_t pressed_ms;      /* since when its socket is full */
-    uint64_t pace_us;         /* until when its messages so far fill its share of a pressed room */
-    void *data;               /* client_set_data */
-    uint32_t turn;            /* of the shard, when it was last counted in a dirty part */
+    uint64_t heard_ms;              /* when bytes last came; when the close began, from then on */
+    const char *close_reason;       /* a constant, or what the work's `said` is */
+    void *data;                     /* client_set_data */
+    struct agenda_entry expiry;     /* in the shard's expiries, while it has a user */
+    uint32_t turn;                  /* of the shard, when it was last counted in a dirty part */
     uint16_t close_code;
     uint16_t read_bytes;     /* to read at once, at a boundary */
-    uint16_t read_messages;  /* that became whole in this read */
-    uint16_t read_frames;    /* of all kinds, likewise */
+    uint16_t tasks;          /* of it in the mailbox: it must not be freed before they ran */
     uint8_t state;           /* enum client_state */
     uint8_t dirty_parts;     /* it is in so many (2: or more) of the turn's dirty parts */
-    uint16_t tasks;          /* of it in the mailbox: it must not be freed before they ran */
+    bool in_long_frame : 1;  /* its last read brought no whole frame, and more is to come */
+    bool must_flush : 1;     /* at the end of the turn */
+    bool must_leave : 1;     /* likewise, behind that */
     bool deflate_out : 1;    /* takes frames compressed with a full window */
     bool throttled : 1;      /* not read from: too much waits for it */
     bool events : 1;         /* asked for chat.events.v1 */
@@ -246,7 +236,7 @@ extern const struct ws_handlers client_ws_handlers;
 void client_on_events(struct client *client, uint32_t events);
 
 /* A batch for this client: sent at once when nothing waits (true: the socket took it
- * whole), queued otherwise. The client may be in the shard's leave list afterwards. */
+ * whole), queued otherwise. The client may have to leave afterwards. */
 bool client_deliver(struct client *client, struct batch *batch, bool queue_only);
 /* The same for what stands behind `offset`: always queued. */
 void client_deliver_rest(struct client *client, struct batch *batch, uint32_t offset);
@@ -272,6 +262,9 @@ void client_ping(struct client *client);
 /* Its token is soon over, or over with the leeway, too. */
 void client_expire(struct client *client);
 
+/* Queues the client for the end of the turn. */
+void client_schedule_leave(struct client *client);
+
 /* Leaves at the end of the turn with this code; for use while arrays are walked. */
 void client_end(struct client *client, unsigned code, const char *reason);
 /* The same with a reason that somebody outside gave, UTF-8 of at most WS_CLOSE_REASON_MAX bytes. */
@@ -279,5 +272,5 @@ void client_end_saying(struct client *client, unsigned code, struct slice reason
 /* Leaves at the end of the turn without a word. */
 void client_drop(struct client *client);
 
-/* The end of the turn for a client in the leave list; frees it when it is over. */
+/* The end of the turn for a client that must leave; frees it when it is over. */
 void client_leave(struct client *client);

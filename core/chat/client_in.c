@@ -13,13 +13,38 @@
 
 /* --- the pace of senders --- */
 
+bool client_is_paced(const struct client *client)
+{
+    return client->work != NULL && list_has_link(&client->work->paced);
+}
+
 /* Not read from until its pace_us. */
 static void pause_reading(struct client *client)
 {
-    if (client->state != CLIENT_OPEN || list_has_link(&client->paced))
+    if (client->state != CLIENT_OPEN || client_is_paced(client))
         return;
-    list_push_back(&client->shard->paced, &client->paced);
+    list_push_back(&client->shard->paced, &client->work->paced);
     client_update_reading(client);
+}
+
+/* No earlier than `until_us`; without memory not at all. */
+static void pause_until(struct client *client, uint64_t until_us)
+{
+    struct client_work *work = client_need_work(client);
+    if (work == NULL)
+        return;
+    if (work->pace_us < until_us)
+        work->pace_us = until_us;
+    pause_reading(client);
+}
+
+/* The work, whose pace has no arrears. */
+static struct client_work *need_pace(struct client *client, uint64_t now_us)
+{
+    struct client_work *work = client_need_work(client);
+    if (work != NULL && work->pace_us < now_us)
+        work->pace_us = now_us;
+    return work;
 }
 
 void client_count_publish(struct client *client, const struct room *room, size_t bytes)
@@ -29,15 +54,15 @@ void client_count_publish(struct client *client, const struct room *room, size_t
     uint64_t pressed_ms = atomic_load_explicit(&room->pressed_ms, memory_order_relaxed);
     if (pressed_ms == 0 || now_ms > pressed_ms + CLIENT_PACE_AFTER_MS)
         return;
-    if (client->pace_us < now_us)
-        client->pace_us = now_us;
+    struct client_work *work = need_pace(client, now_us);
+    if (work == NULL)
+        return;
     uint64_t critical_ms = atomic_load_explicit(&room->critical_ms, memory_order_relaxed);
     bool critical = critical_ms != 0 && now_ms <= critical_ms + CLIENT_PACE_AFTER_MS;
-    client->pace_us += bytes / CLIENT_PACE_BYTES_PER_US;
-    client->pace_us += critical ? CLIENT_PACE_CRITICAL_MS * 1000 : 1000 / CLIENT_PACE_PER_MS;
-    if (client->pace_us - now_us <= CLIENT_PACE_BURST * 1000 / CLIENT_PACE_PER_MS)
-        return;
-    pause_reading(client);
+    work->pace_us += bytes / CLIENT_PACE_BYTES_PER_US;
+    work->pace_us += critical ? CLIENT_PACE_CRITICAL_MS * 1000 : 1000 / CLIENT_PACE_PER_MS;
+    if (work->pace_us - now_us > CLIENT_PACE_BURST * 1000 / CLIENT_PACE_PER_MS)
+        pause_reading(client);
 }
 
 /* However many flood the loop with frames that nobody waits for, those who chat have their time. */
@@ -50,39 +75,35 @@ static void count_chatter(struct client *client, uint32_t frames)
     if (shard->chatter_us < now_us)
         shard->chatter_us = now_us;
     shard->chatter_us += (uint64_t)frames * CLIENT_CHATTER_US;
-    if (shard->chatter_us - now_us <= CLIENT_CHATTER_AHEAD_US)
-        return;
-    if (client->pace_us < shard->chatter_us)
-        client->pace_us = shard->chatter_us;
-    pause_reading(client);
+    if (shard->chatter_us - now_us > CLIENT_CHATTER_AHEAD_US)
+        pause_until(client, shard->chatter_us);
 }
 
 void client_hold(struct client *client, uint64_t ms)
 {
-    uint64_t until_us = (loop_now_ms(client->shard->loop) + ms) * 1000;
     if (client->state != CLIENT_OPEN)
         return;
-    if (client->pace_us < until_us)
-        client->pace_us = until_us;
     ws_session_hold(&client->session);
-    pause_reading(client);
+    pause_until(client, (loop_now_ms(client->shard->loop) + ms) * 1000);
 }
 
 void client_rest(struct client *client, uint64_t ms)
 {
-    uint64_t now_us = loop_now_ms(client->shard->loop) * 1000;
-    if (client->pace_us < now_us)
-        client->pace_us = now_us;
-    client->pace_us += ms * 1000;
+    struct client_work *work = need_pace(client, loop_now_ms(client->shard->loop) * 1000);
+    if (work == NULL)
+        return;
+    work->pace_us += ms * 1000;
     pause_reading(client);
 }
 
 void client_unpace(struct client *client)
 {
-    list_remove(&client->paced);
+    if (client->work != NULL)
+        list_remove(&client->work->paced);
     client_feed_stash(client);
     if (client->state == CLIENT_OPEN)
         client_update_reading(client);
+    client_settle(client);
 }
 
 /* --- in --- */
@@ -91,7 +112,7 @@ static void on_message(void *arg, enum ws_opcode opcode, struct slice payload)
 {
     struct client *client = arg;
     const struct hub_opts *opts = hub_opts(client->shard->hub);
-    client->read_messages++;
+    client->shard->read_messages++;
     counter_add(&client->shard->counters.messages_received_total, 1);
     opts->on_message(opts->arg, client, opcode, payload);
 }
@@ -131,11 +152,15 @@ const struct ws_handlers client_ws_handlers = {
 static void judge_progress(struct client *client)
 {
     struct shard *shard = client->shard;
+    struct client_work *work = client->work;
     if (!ws_session_is_midway(&client->session)) {
-        list_remove(&client->midway);
-    } else if (client->read_messages != 0 || !list_has_link(&client->midway)) {
-        client->midway_since_ms = loop_now_ms(shard->loop);
-        list_move_back(&shard->midway, &client->midway);
+        if (work != NULL)
+            list_remove(&work->midway);
+    } else if ((work = client_need_work(client)) == NULL) {
+        client_end(client, WS_CLOSE_INTERNAL, "out of memory");
+    } else if (shard->read_messages != 0 || !list_has_link(&work->midway)) {
+        work->midway_since_ms = loop_now_ms(shard->loop);
+        list_move_back(&shard->midway, &work->midway);
     }
 }
 
@@ -143,45 +168,53 @@ static void judge_progress(struct client *client)
  * turn and no more. */
 static void adapt_reading(struct client *client, size_t got)
 {
-    if (client->read_frames > CLIENT_READ_FRAMES && client->read_bytes > CLIENT_READ_MIN)
+    uint32_t frames = client->shard->read_frames;
+    if (frames > CLIENT_READ_FRAMES && client->read_bytes > CLIENT_READ_MIN)
         client->read_bytes /= 2;
-    else if (client->read_frames < CLIENT_READ_FRAMES / 2 && got >= client->read_bytes &&
+    else if (frames < CLIENT_READ_FRAMES / 2 && got >= client->read_bytes &&
              client->read_bytes < CLIENT_READ_MAX)
         client->read_bytes *= 2;
 }
 
-/* False without memory. */
+/* False without memory, and when there is no pause to wait for. */
 static bool put_by(struct client *client, struct slice bytes)
 {
-    client->stash = mem_try_alloc(sizeof *client->stash + bytes.len);
-    if (client->stash == NULL)
+    if (!client_is_paced(client))
         return false;
-    client->stash->len = bytes.len;
-    memcpy(client->stash->bytes, bytes.ptr, bytes.len);
-    return true;
+    client->work->stash = stash_try_create(bytes);
+    return client->work->stash != NULL;
 }
 
 /* What a message holds up is put by; without memory for that nothing is held up. */
 static void look_at(struct client *client, struct slice bytes)
 {
+    struct shard *shard = client->shard;
     uint32_t frames = client->session.frames;
     size_t left;
-    client->read_messages = 0;
+    shard->read_messages = 0;
     do {
-        left = ws_session_feed(&client->session, client->shard->pool, client, bytes);
+        left = ws_session_feed(&client->session, shard->pool, client, bytes);
         bytes = slice_skip(bytes, bytes.len - left);
     } while (left != 0 && !put_by(client, bytes));
-    client->read_frames = (uint16_t)(client->session.frames - frames);
-    count_chatter(client, client->read_frames - client->read_messages);
+    shard->read_frames = client->session.frames - frames;
+    client->in_long_frame = shard->read_frames == 0 && ws_session_is_midway(&client->session);
+    count_chatter(client, shard->read_frames - shard->read_messages);
     if (client->state == CLIENT_OPEN)
         judge_progress(client);
 }
 
+static bool client_has_stash(const struct client *client)
+{
+    return client->work != NULL && client->work->stash != NULL;
+}
+
 void client_feed_stash(struct client *client)
 {
-    struct stash *stash = client->stash;
-    client->stash = NULL;
-    if (stash != NULL && client->state != CLIENT_FINISHING && client->state != CLIENT_GONE)
+    struct stash *stash = client_has_stash(client) ? client->work->stash : NULL;
+    if (stash == NULL)
+        return;
+    client->work->stash = NULL;
+    if (client->state != CLIENT_FINISHING && client->state != CLIENT_GONE)
         look_at(client, slice_of(stash->bytes, stash->len));
     mem_free(stash);
 }
@@ -197,14 +230,8 @@ void client_feed(struct client *client, struct slice bytes)
         list_move_back(&shard->quiet, &client->timer);
     }
     look_at(client, bytes);
-    if (client->stash == NULL)
+    if (!client_has_stash(client))
         adapt_reading(client, bytes.len);
-}
-
-/* A read that brought no whole frame, and more is to come: there is nothing to be fair about. */
-static bool is_in_long_message(const struct client *client)
-{
-    return client->read_frames == 0 && ws_session_is_midway(&client->session);
 }
 
 void client_on_events(struct client *client, uint32_t events)
@@ -218,11 +245,12 @@ void client_on_events(struct client *client, uint32_t events)
     if ((events & (EPOLLIN | EPOLLHUP | EPOLLERR)) == 0)
         return;
     /* A broken connection is told of in a pause, too. */
-    while (client->stash != NULL)
+    while (client_has_stash(client))
         client_feed_stash(client);
     if (client->state == CLIENT_GONE)
         return;
-    size_t size = is_in_long_message(client) ? SHARD_READ_BYTES : client->read_bytes;
+    /* Where a read brings no whole frame there is nothing to be fair about. */
+    size_t size = client->in_long_frame ? SHARD_READ_BYTES : client->read_bytes;
     /* What comes of one read must not take all the room that its queue has left. */
     if (client_is_pressed(client))
         size = CLIENT_READ_PRESSED;
@@ -231,4 +259,5 @@ void client_on_events(struct client *client, uint32_t events)
         client_feed(client, slice_of(shard->read_buffer, got));
     else if (err != ERR_AGAIN)
         client_drop(client);
+    client_settle(client);
 }

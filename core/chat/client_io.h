@@ -8,21 +8,17 @@
  * Threads: the client's loop.
  */
 
+#include <stdbool.h>
 #include <stddef.h>
 
 #include "core/base/err.h"
 #include "core/base/slice.h"
+#include "core/chat/client_work.h"
 #include "core/chat/outq.h"
 #include "core/ws/frame.h"
 
 struct client;
 struct membership;
-
-/* Bytes that wait to be looked at; at most what one read brings. */
-struct stash {
-    size_t len;
-    char bytes[];
-};
 
 /* Counts an events client into the hidden rooms that it is in from the start; on the thread that
  * admits it. ERR_NOMEM: nothing is counted. */
@@ -35,6 +31,12 @@ void client_leave_rooms(struct client *client);
 /* What the turn brought the client's rooms so far goes into its queue. */
 void client_queue_taken(struct client *client);
 void client_queue_taken_of(struct client *client, struct membership *membership);
+
+/* Whether anything waits to be sent. */
+bool client_has_waiting(const struct client *client);
+
+/* Whether it is not read from for its pace. */
+bool client_is_paced(const struct client *client);
 
 /* Bytes that the peer sent, cut anywhere. */
 void client_feed(struct client *client, struct slice bytes);

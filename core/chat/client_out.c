@@ -23,19 +23,26 @@ struct reply {
 
 /* --- out --- */
 
-/* Notes whether the socket is full, and asks to hear when it has room again. */
+bool client_has_waiting(const struct client *client)
+{
+    return client->work != NULL && !outq_is_empty(&client->work->outq);
+}
+
+/* Notes whether the socket is full, and asks to hear when it has room again: who is pressed has
+ * something waiting. */
 static void set_pressed(struct client *client, bool pressed)
 {
     struct loop *loop = client->shard->loop;
     if (pressed && !client_is_pressed(client))
-        client->pressed_ms = loop_now_ms(loop);
+        client->work->pressed_ms = loop_now_ms(loop);
     conn_want_write(&client->conn, loop, pressed);
 }
 
 static bool is_over_bounds(const struct client *client)
 {
     const struct hub_opts *opts = hub_opts(client->shard->hub);
-    return client->outq.messages > opts->queue_messages || client->outq.bytes > opts->queue_bytes;
+    const struct outq *outq = &client->work->outq;
+    return outq->messages > opts->queue_messages || outq->bytes > opts->queue_bytes;
 }
 
 static void end_slow(struct client *client)
@@ -48,8 +55,10 @@ static void end_slow(struct client *client)
 
 void client_schedule_flush(struct client *client)
 {
-    if (client->state != CLIENT_ADMITTED && client->state != CLIENT_GONE)
-        list_move_back(&client->shard->flush, &client->flush);
+    if (client->state == CLIENT_ADMITTED || client->state == CLIENT_GONE)
+        return;
+    client->must_flush = true;
+    list_move_back(&client->shard->due, &client->due);
 }
 
 static void press_back(struct client *client);
@@ -74,7 +83,8 @@ static void judge_queue(struct client *client)
 static void enqueue(struct client *client, struct batch *batch, uint32_t offset,
                     enum outq_kind kind)
 {
-    if (outq_push(&client->outq, batch, offset, kind) != ERR_OK) {
+    struct client_work *work = client_need_work(client);
+    if (work == NULL || outq_push(&work->outq, batch, offset, kind) != ERR_OK) {
         counter_add(&client->shard->counters.messages_dropped_total,
                     batch_messages_from(batch, offset));
         client_drop(client);
@@ -88,7 +98,7 @@ bool client_deliver(struct client *client, struct batch *batch, bool queue_only)
     size_t sent;
     if (client->close_sent || client->state == CLIENT_GONE)
         return false;
-    if (queue_only || client->state == CLIENT_ADMITTED || !outq_is_empty(&client->outq)) {
+    if (queue_only || client->state == CLIENT_ADMITTED || client_has_waiting(client)) {
         enqueue(client, batch, 0, OUTQ_MESSAGES);
         return false;
     }
@@ -102,7 +112,8 @@ bool client_deliver(struct client *client, struct batch *batch, bool queue_only)
     uint32_t waiting = batch_messages_from(batch, (uint32_t)sent);
     counter_add(&counters->messages_delivered_total, batch->count - waiting);
     counter_add(&counters->bytes_sent_total, sent);
-    set_pressed(client, true);
+    if (client_need_work(client) != NULL)
+        set_pressed(client, true);
     enqueue(client, batch, (uint32_t)sent, OUTQ_MESSAGES);
     return false;
 }
@@ -130,21 +141,22 @@ static bool write_some(struct client *client)
     struct iovec parts[CONN_IOV_MAX];
     struct counters *counters = &client->shard->counters;
     size_t sent, offered = 0;
-    int count = outq_gather(&client->outq, parts, CONN_IOV_MAX);
+    struct outq *outq = &client->work->outq;
+    int count = outq_gather(outq, parts, CONN_IOV_MAX);
     for (int i = 0; i < count; i++)
         offered += parts[i].iov_len;
     if (conn_write_gathered(&client->conn, parts, count, &sent) != ERR_OK) {
         client_drop(client);
         return false;
     }
-    counter_add(&counters->messages_delivered_total, outq_advance(&client->outq, sent));
+    counter_add(&counters->messages_delivered_total, outq_advance(outq, sent));
     counter_add(&counters->bytes_sent_total, sent);
     return sent == offered;
 }
 
 void client_update_reading(struct client *client)
 {
-    bool wanted = !client->throttled && !list_has_link(&client->paced);
+    bool wanted = !client->throttled && !client_is_paced(client);
     conn_want_read(&client->conn, client->shard->loop, wanted || client->state != CLIENT_OPEN);
 }
 
@@ -156,9 +168,10 @@ void client_update_reading(struct client *client)
 static void press_back(struct client *client)
 {
     size_t bound = hub_opts(client->shard->hub)->queue_messages;
-    if (client->outq.messages > bound / 2)
+    size_t messages = client->work != NULL ? client->work->outq.messages : 0;
+    if (messages > bound / 2)
         client->throttled = true;
-    else if (client->outq.messages <= bound / 4)
+    else if (messages <= bound / 4)
         client->throttled = false;
     client_update_reading(client);
 }
@@ -167,17 +180,17 @@ void client_flush(struct client *client)
 {
     if (client->state == CLIENT_ADMITTED || client->state == CLIENT_GONE)
         return;
-    while (!outq_is_empty(&client->outq))
+    while (client_has_waiting(client))
         if (!write_some(client))
             break;
     if (client->state == CLIENT_GONE)
         return;
-    bool waits = !outq_is_empty(&client->outq);
+    bool waits = client_has_waiting(client);
     set_pressed(client, waits);
     press_back(client);
     if (!waits) {
-        outq_fini(&client->outq);
         finish_if_closed(client);
+        client_settle(client);
     } else if (is_over_bounds(client)) {
         end_slow(client);
     }
@@ -188,14 +201,16 @@ void client_send_frame(struct client *client, struct slice frame, enum outq_kind
     if (client->close_sent || client->state == CLIENT_GONE)
         return;
     bool only_latest = kind == OUTQ_PONG && client_is_pressed(client);
-    if (!only_latest && outq_append(&client->outq, frame, kind)) {
+    if (!only_latest && client_has_waiting(client) &&
+        outq_append(&client->work->outq, frame, kind)) {
         judge_queue(client);
         return;
     }
     struct batch *batch = batch_try_create();
     if (batch == NULL || batch_append(batch, frame, 0) != ERR_OK)
         client_drop(client);
-    else if (!only_latest || !outq_replace(&client->outq, batch, kind))
+    else if (!only_latest || !client_has_waiting(client) ||
+             !outq_replace(&client->work->outq, batch, kind))
         enqueue(client, batch, 0, kind);
     batch_release(batch);
 }

@@ -6,7 +6,10 @@
 #include "core/base/utf8.h"
 #include "core/chat/message.h"
 
-enum { FIRST_CAPACITY = 4 };
+enum {
+    FIRST_CAPACITY = 4,
+    LARGE_CAPACITY = 1024, /* from here on an array grows by a quarter: much of it is never used */
+};
 
 struct fault room_check_name(struct slice name)
 {
@@ -96,6 +99,8 @@ enum err room_part_add(struct room_part *part, struct client *client, struct mem
 {
     if (part->count == part->cap) {
         uint32_t cap = part->cap != 0 ? part->cap * 2 : FIRST_CAPACITY;
+        if (part->cap >= LARGE_CAPACITY)
+            cap = part->cap + part->cap / 4;
         struct member *members = mem_try_resize(part->members, cap, sizeof *members);
         if (members == NULL)
             return ERR_NOMEM;

@@ -45,11 +45,13 @@ enum err shard_create(struct hub *hub, unsigned index, struct shard **out)
     shard->index = index;
     compressor_init(&shard->compressor);
     buf_init(&shard->scratch, SIZE_MAX / 2);
-    struct list *lists[] = {&shard->dirty,  &shard->flush, &shard->leave,  &shard->quiet,
-                            &shard->pinged, &shard->paced, &shard->midway, &shard->ending};
+    struct list *lists[] = {&shard->dirty, &shard->due,    &shard->quiet, &shard->pinged,
+                            &shard->paced, &shard->midway, &shard->ending};
     for (size_t i = 0; i < sizeof lists / sizeof *lists; i++)
         list_init(lists[i]);
     agenda_init(&shard->expiries);
+    slab_init(&shard->clients, sizeof(struct client));
+    slab_init(&shard->works, sizeof(struct client_work));
     shard->pool = ws_pool_create(&hub_opts(hub)->limits, &client_ws_handlers);
     return loop_create(&(struct loop_opts){.name = name,
                                            .arg = shard,
@@ -69,6 +71,8 @@ void shard_destroy(struct shard *shard)
     compressor_fini(&shard->compressor);
     buf_fini(&shard->scratch);
     agenda_fini(&shard->expiries);
+    slab_fini(&shard->works);
+    slab_fini(&shard->clients);
     message_release(shard->standing);
     mem_free(shard);
 }
@@ -298,12 +302,12 @@ static void check_messages(struct shard *shard, struct deadline *deadline)
 {
     uint64_t limit_ms = hub_opts(shard->hub)->message_timeout_ms;
     for (struct list_link *link; (link = list_first(&shard->midway)) != NULL;) {
-        struct client *client = LIST_ENTRY(link, struct client, midway);
-        if (!is_due(deadline, client->midway_since_ms + limit_ms))
+        const struct client_work *work = LIST_ENTRY(link, struct client_work, midway);
+        if (!is_due(deadline, work->midway_since_ms + limit_ms))
             return;
         list_remove(link);
         counter_add(&shard->counters.message_timeouts_total, 1);
-        client_end(client, WS_CLOSE_MESSAGE_TIMEOUT, "message not finished in time");
+        client_end(work->client, WS_CLOSE_MESSAGE_TIMEOUT, "message not finished in time");
     }
 }
 
@@ -314,29 +318,29 @@ static void check_paced(struct shard *shard, struct deadline *deadline)
     unsigned left = UNPACED_IN_A_TURN;
     struct list_link *link = shard->paced.head.next;
     while (link != &shard->paced.head) {
-        struct client *client = LIST_ENTRY(link, struct client, paced);
+        const struct client_work *work = LIST_ENTRY(link, struct client_work, paced);
         link = link->next;
-        if (!is_due(deadline, client->pace_us / 1000))
+        if (!is_due(deadline, work->pace_us / 1000))
             continue;
         if (left-- == 0) {
             deadline->next_ms = deadline->now_ms;
             return;
         }
-        client_unpace(client);
+        client_unpace(work->client);
     }
 }
 
 /* Tokens that were issued together are over together: each turn takes some of them. */
 static void check_expiries(struct shard *shard, struct deadline *deadline)
 {
-    struct agenda_entry *first;
+    const struct agenda_slot *first;
     unsigned taken = 0;
     while ((first = agenda_first(&shard->expiries)) != NULL && is_due(deadline, first->at)) {
         if (taken++ == SHARD_EXPIRIES_MAX) {
             deadline->next_ms = deadline->now_ms;
             return;
         }
-        client_expire(LIST_ENTRY(first, struct client, expiry));
+        client_expire(LIST_ENTRY(first->entry, struct client, expiry));
     }
 }
 
@@ -364,21 +368,52 @@ static void check_silence(struct shard *shard, struct deadline *deadline)
     check_ending(shard, deadline);
 }
 
+/* --- the end of the turn --- */
+
+/* Who must be flushed and does not leave is no longer due then. */
+static void flush_due(struct shard *shard)
+{
+    for (struct list_link *link = shard->due.head.next, *next; link != &shard->due.head;
+         link = next) {
+        struct client *client = LIST_ENTRY(link, struct client, due);
+        if (client->must_flush) {
+            client->must_flush = false;
+            client_flush(client);
+        }
+        /* Flushing makes others due at most behind this one. */
+        next = link->next;
+        if (!client->must_flush && !client->must_leave)
+            list_remove(link);
+    }
+}
+
+static void leave_due(struct shard *shard)
+{
+    for (struct list_link *link = shard->due.head.next, *next; link != &shard->due.head;
+         link = next) {
+        struct client *client = LIST_ENTRY(link, struct client, due);
+        next = link->next;
+        if (!client->must_leave)
+            continue;
+        client->must_leave = false;
+        if (!client->must_flush)
+            list_remove(link);
+        client_leave(client); /* may free it, or make it due again */
+    }
+}
+
 static int on_turn_end(void *arg)
 {
     struct shard *shard = arg;
     struct deadline deadline = {.now_ms = loop_now_ms(shard->loop), .next_ms = UINT64_MAX};
-    struct list_link *link;
     flush_dirty(shard);
     check_silence(shard, &deadline);
     check_paced(shard, &deadline);
     check_expiries(shard, &deadline);
-    do {
-        while ((link = list_pop_front(&shard->flush)) != NULL)
-            client_flush(LIST_ENTRY(link, struct client, flush));
-        while ((link = list_pop_front(&shard->leave)) != NULL)
-            client_leave(LIST_ENTRY(link, struct client, leave));
-    } while (!list_is_empty(&shard->flush));
+    while (!list_is_empty(&shard->due)) {
+        flush_due(shard);
+        leave_due(shard);
+    }
     /* Who began to end in this very turn is looked after in time, too. */
     struct client *ending = first_timer(&shard->ending);
     if (ending != NULL)

@@ -16,6 +16,7 @@
 #include "core/base/agenda.h"
 #include "core/base/err.h"
 #include "core/base/list.h"
+#include "core/base/slab.h"
 #include "core/chat/counters.h"
 #include "core/chat/message.h"
 #include "core/net/loop.h"
@@ -46,8 +47,7 @@ struct shard {
     uint32_t turn; /* counts turns with several dirty parts, to find who is in more than one */
 
     struct list dirty;      /* parts with a batch under way */
-    struct list flush;      /* clients with something to write from their queue */
-    struct list leave;      /* clients that end at the end of the turn */
+    struct list due;        /* clients that must be flushed or must leave at the end of the turn */
     struct list quiet;      /* clients by when they were last heard */
     struct list pinged;     /* the same, those that were sent a ping since */
     struct list paced;      /* clients that are not read from for a moment */
@@ -55,6 +55,12 @@ struct shard {
     struct list ending;     /* clients by when their close began */
     struct agenda expiries; /* clients by when their token is over */
     uint64_t chatter_us;    /* until when the share of frames that end no message is used up */
+    uint32_t read_frames;   /* that became whole in the read under way, of all kinds */
+    uint32_t read_messages; /* likewise, messages */
+
+    /* Memory of its clients, and of what they have under way (client_work.h); the thread that
+     * admits a client takes from both. */
+    struct slab clients, works;
 
     unsigned char read_buffer[SHARD_READ_BYTES];
 };

@@ -1,30 +1,25 @@
 #include "core/net/conn.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
-static enum err prepare(int fd)
+void conn_bound_send_buffer(int fd)
 {
-    int flags = fcntl(fd, F_GETFL);
-    if (flags == -1 || fcntl(fd, F_SETFL, flags | O_NONBLOCK) == -1)
-        return ERR_SYSTEM;
-    int one = 1, size = CONN_SEND_BUFFER;
-    /* Neither is worth losing a client over: a socket of another kind (a test's) lacks the first.
-     */
-    setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
+    int size = CONN_SEND_BUFFER;
     setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &size, sizeof size);
-    return ERR_OK;
 }
 
 enum err conn_open(struct conn *conn, struct loop *loop, int fd)
 {
+    int one = 1;
     conn->source = (struct loop_source){.fd = fd};
-    if (prepare(fd) == ERR_OK && loop_add(loop, &conn->source, EPOLLIN) == ERR_OK)
+    /* Not worth losing a client over: a socket of another kind (a test's) has no such thing. */
+    setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
+    if (loop_add(loop, &conn->source, EPOLLIN) == ERR_OK)
         return ERR_OK;
     close(fd);
     conn->source.fd = -1;

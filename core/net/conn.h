@@ -23,8 +23,12 @@ struct conn {
     struct loop_source source; /* fd -1: not open */
 };
 
-/* Makes the socket non-blocking, TCP_NODELAY, with a small send buffer, and reads from it. Takes
- * the descriptor, on failure too (ERR_SYSTEM: it is closed). */
+/* Gives the socket a small send buffer. What a listener accepts inherits its bound, so that no
+ * connection needs a system call for it. */
+void conn_bound_send_buffer(int fd);
+
+/* Makes the socket TCP_NODELAY, and reads from it; that it does not block is said in each call.
+ * Takes the descriptor, on failure too (ERR_SYSTEM: it is closed). */
 MUST_USE enum err conn_open(struct conn *conn, struct loop *loop, int fd);
 
 /*

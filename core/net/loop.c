@@ -30,8 +30,9 @@ struct loop {
     int epoll_fd;
     struct loop_source wake; /* an eventfd */
     uint64_t now_ms;
-    size_t sources;  /* in the epoll set */
-    size_t reported; /* events of the full turns in a row */
+    uint64_t turned_ms; /* when the last turn began, in the same clock */
+    size_t sources;     /* in the epoll set */
+    size_t reported;    /* events of the full turns in a row */
     bool caught_up;
     pthread_t thread;
     bool started;
@@ -61,7 +62,7 @@ enum err loop_create(const struct loop_opts *opts, struct loop **out)
     loop->wake.fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
     loop->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
     if (loop->wake.fd == -1 || loop->epoll_fd == -1 ||
-        loop_add(loop, &loop->wake, EPOLLIN) != ERR_OK) {
+        loop_add(loop, &loop->wake, EPOLLIN | EPOLLET) != ERR_OK) {
         loop_destroy(loop);
         return ERR_SYSTEM;
     }
@@ -85,24 +86,37 @@ void loop_destroy(struct loop *loop)
 static void wake(struct loop *loop)
 {
     uint64_t one = 1;
-    /* The counter cannot overflow: it is written once for each sleep. */
+    /* The counter is never read: the set tells of each write (EPOLLET), and 2^64 sleeps are more
+     * than there will be. */
     ssize_t written = write(loop->wake.fd, &one, sizeof one);
     assert(written == sizeof one);
     (void)written;
 }
 
-void loop_post(struct loop *loop, struct loop_task *task)
+static void append_locked(struct loop *loop, struct loop_task *task) REQUIRES(loop->lock)
 {
     task->next = NULL;
     atomic_fetch_add_explicit(&loop->pending, 1, memory_order_relaxed);
-    lock_acquire(&loop->lock);
     *loop->last = task;
     loop->last = &task->next;
+}
+
+void loop_post(struct loop *loop, struct loop_task *task)
+{
+    lock_acquire(&loop->lock);
+    append_locked(loop, task);
     bool must_wake = loop->asleep;
     loop->asleep = false;
     lock_release(&loop->lock);
     if (must_wake)
         wake(loop);
+}
+
+void loop_post_lazily(struct loop *loop, struct loop_task *task)
+{
+    lock_acquire(&loop->lock);
+    append_locked(loop, task);
+    lock_release(&loop->lock);
 }
 
 size_t loop_pending(const struct loop *loop)
@@ -152,13 +166,6 @@ static void wake_up(struct loop *loop)
     lock_release(&loop->lock);
 }
 
-static void clear_wake(struct loop *loop)
-{
-    uint64_t count;
-    ssize_t got = read(loop->wake.fd, &count, sizeof count);
-    (void)got; /* EAGAIN when nothing was written: as good */
-}
-
 /* Ready sources take turns in the kernel's list, so none is reported twice before all were once. */
 static void count_reported(struct loop *loop, int count)
 {
@@ -177,11 +184,20 @@ static void run_events(struct loop *loop, const struct epoll_event *events, int 
 {
     for (int i = 0; i < count; i++) {
         struct loop_source *source = events[i].data.ptr;
-        if (source == &loop->wake)
-            clear_wake(loop);
-        else
+        if (source != &loop->wake)
             loop->opts.on_events(loop->opts.arg, source, events[i].events);
     }
+}
+
+/* Lets tasks gather, unless the last turn is long enough ago. */
+static void gather(struct loop *loop)
+{
+    uint64_t passed_ms = loop->now_ms - loop->turned_ms;
+    if (passed_ms < loop->opts.gather_ms && !atomic_load(&loop->stopping)) {
+        usleep((useconds_t)(loop->opts.gather_ms - passed_ms) * 1000);
+        loop->now_ms = loop->opts.clock_ms();
+    }
+    loop->turned_ms = loop->now_ms;
 }
 
 static void turn(struct loop *loop, int *timeout_ms)
@@ -195,6 +211,7 @@ static void turn(struct loop *loop, int *timeout_ms)
         int count = epoll_wait(loop->epoll_fd, events, EVENTS_PER_TURN, timeout);
         wake_up(loop);
         loop->now_ms = loop->opts.clock_ms();
+        gather(loop);
         count_reported(loop, count);
         run_events(loop, events, count);
     }

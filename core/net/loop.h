@@ -46,6 +46,9 @@ struct loop_opts {
     /* Whether sources should rest for a moment because others cannot keep up; mailbox and end of
      * turn go on. May be NULL. */
     bool (*should_rest)(void *arg);
+    /* A turn that has tasks begins no sooner than this after the one before: what comes meanwhile
+     * is done together, for one wake-up. 0: at once. */
+    unsigned gather_ms;
     /* What time it is in loop_now_ms; NULL: clock_monotonic_ms. Tests set the time themselves. */
     uint64_t (*clock_ms)(void);
 };
@@ -65,6 +68,9 @@ void loop_destroy(struct loop *loop);
  * mailbox turns from empty.
  */
 void loop_post(struct loop *loop, struct loop_task *task);
+
+/* The same for a task that another one will soon follow: it does not wake the loop. */
+void loop_post_lazily(struct loop *loop, struct loop_task *task);
 
 /* How many tasks wait, roughly: for deciding to rest. */
 size_t loop_pending(const struct loop *loop);

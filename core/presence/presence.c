@@ -18,6 +18,7 @@ enum {
     SCAN_PARTS = 16, /* so often within PRESENCE_AWAY clients are looked at */
     SCAN_MIN_MS = 50,
     SCAN_MAX_MS = 15000,
+    GATHER_MS = 3, /* a storm of comings and goings wakes the thread no more often */
 };
 
 /* One of these for whatever happens; the texts stand behind it. */
@@ -166,9 +167,13 @@ static void run_arrive(struct presence *presence, const struct event *event)
     roster_add(&presence->roster, event->client, now(presence));
 }
 
-void presence_arrive(struct presence *presence, struct presence_client *client)
+struct presence_client *presence_arrive(struct presence *presence,
+                                        const struct roster_newcomer *newcomer)
 {
+    struct presence_client *client =
+        roster_make_client(&presence->roster, newcomer, clock_monotonic_ms());
     post(presence, &(struct event){.run = run_arrive, .client = client});
+    return client;
 }
 
 static void forget_room(struct presence *presence, struct roster_room *room)
@@ -495,7 +500,8 @@ enum err presence_create(const struct presence_opts *opts, struct presence **out
         err = loop_create(&(struct loop_opts){.name = "presence",
                                               .arg = presence,
                                               .on_events = on_events,
-                                              .on_turn_end = on_turn_end},
+                                              .on_turn_end = on_turn_end,
+                                              .gather_ms = GATHER_MS},
                           &presence->loop);
     if (err != ERR_OK) {
         presence_destroy(presence);

@@ -20,7 +20,7 @@
  *
  * Threads: create, use_bus, start, leave, stop, destroy: main. All else: any, never blocking; the
  * callbacks run on the presence thread and must not block.
- * Owns: its thread, and clients' records from presence_arrive on.
+ * Owns: its thread, and clients' records.
  */
 
 #include <stdatomic.h>
@@ -81,8 +81,9 @@ void presence_destroy(struct presence *presence);
 
 /* --- clients: each call on the client's loop, in the order of what happens --- */
 
-/* Takes the record (presence_client_create). */
-void presence_arrive(struct presence *presence, struct presence_client *client);
+/* Returns its record, to be handed in with each of the following. */
+struct presence_client *presence_arrive(struct presence *presence,
+                                        const struct roster_newcomer *newcomer);
 void presence_enter(struct presence *presence, struct presence_client *client, struct slice room);
 /* `id`: the client's, whose typing there is over. */
 void presence_leave(struct presence *presence, struct presence_client *client, struct slice room,

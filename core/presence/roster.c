@@ -52,6 +52,8 @@ struct profile {
 void roster_init(struct roster *roster, const struct roster_opts *opts)
 {
     *roster = (struct roster){.opts = *opts};
+    slab_init(&roster->loners, sizeof(struct loner));
+    slab_init(&roster->seats, sizeof(struct roster_seat));
     list_init(&roster->clients);
     list_init(&roster->lingering);
     map_init(&roster->named);
@@ -141,35 +143,41 @@ static void free_profile(struct profile *profile)
     mem_free(profile);
 }
 
-struct presence_client *presence_client_create(struct slice id, struct slice user,
-                                               struct slice name, bool events, uint64_t now_ms)
+/* A small object of ours, though from a slab: never NULL. */
+static struct loner *make_loner(struct roster *roster, struct slice id)
 {
-    struct presence_client *client;
-    if (user.ptr != NULL) {
-        struct tab *tab = mem_zalloc(sizeof *tab);
-        tab->profile = make_profile(user);
-        tab->profile->name = copy_text(name);
-        client = &tab->client;
-    } else {
-        struct loner *loner = mem_zalloc(sizeof *loner);
-        uuid_read(id, loner->user.uuid);
-        client = &loner->client;
-    }
-    client->named = user.ptr != NULL;
-    client->events = events;
+    struct loner *loner = slab_alloc(&roster->loners);
+    *loner = (struct loner){0};
+    uuid_read(id, loner->user.uuid);
+    return loner;
+}
+
+static struct tab *make_tab(struct slice user, struct slice name)
+{
+    struct tab *tab = mem_zalloc(sizeof *tab);
+    tab->profile = make_profile(user);
+    tab->profile->name = copy_text(name);
+    return tab;
+}
+
+struct presence_client *roster_make_client(struct roster *roster,
+                                           const struct roster_newcomer *newcomer, uint64_t now_ms)
+{
+    bool named = newcomer->user.ptr != NULL;
+    struct presence_client *client = named ? &make_tab(newcomer->user, newcomer->name)->client
+                                           : &make_loner(roster, newcomer->id)->client;
+    client->named = named;
+    client->events = newcomer->events;
     atomic_init(&client->active, ticks(now_ms));
     atomic_init(&client->away, false);
     atomic_init(&client->typing, false);
     return client;
 }
 
-void presence_client_free(struct presence_client *client)
+static void free_loner(struct roster *roster, struct presence_client *client)
 {
-    if (client->named)
-        free_profile(tab_of(client)->profile);
-    else
-        free_profile(((struct loner *)client)->user.profile);
-    mem_free(client);
+    free_profile(((struct loner *)client)->user.profile);
+    slab_free(&roster->loners, client);
 }
 
 /* --- what is said --- */
@@ -391,7 +399,7 @@ void roster_remove(struct roster *roster, struct presence_client *client, struct
     }
     assert(user_of(client)->seats == NULL);
     roster->opts.changed(roster->opts.arg, user_of(client), NULL);
-    presence_client_free(client);
+    free_loner(roster, client);
 }
 
 void roster_expire(struct roster *roster, struct roster_time time)
@@ -597,12 +605,12 @@ void roster_fini(struct roster *roster)
         struct roster_user *user = user_of(client);
         for (struct roster_seat *seat; (seat = user->seats) != NULL;) {
             user->seats = seat->next;
-            mem_free(seat);
+            slab_free(&roster->seats, seat);
         }
         if (client->named)
             mem_free(client);
         else
-            presence_client_free(client);
+            free_loner(roster, client);
     }
     size_t at = 0;
     for (struct profile *profile; (profile = map_next(&roster->named, &at)) != NULL;) {
@@ -619,4 +627,6 @@ void roster_fini(struct roster *roster)
         mem_free(room);
     }
     map_fini(&roster->rooms);
+    slab_fini(&roster->seats);
+    slab_fini(&roster->loners);
 }

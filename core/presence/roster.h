@@ -6,7 +6,8 @@
  *     client ─▶ user ─▶ seat ─▶ room        one seat for each user and room, counting clients
  *
  * A client without a user's name is its own user, and most clients are that: such a client and its
- * user are one struct of 56 bytes, a seat has 40, a room refers to each by a pointer. What few have
+ * user are one struct of 56 bytes, a seat has 40 (both from slabs), a room refers to each by a
+ * pointer. What few have
  * (a name, a chosen status, several clients, clients on other pods) stands in a profile.
  *
  * A named user may have clients on other pods. Pods tell each other notes about those: what status
@@ -26,6 +27,7 @@
 
 #include "core/base/list.h"
 #include "core/base/map.h"
+#include "core/base/slab.h"
 #include "core/base/uuid.h"
 #include "core/presence/leases.h"
 #include "core/presence/record.h"
@@ -100,6 +102,7 @@ struct roster_opts {
 
 struct roster {
     struct roster_opts opts;
+    struct slab loners, seats;
     struct list clients; /* those that were looked at longest ago first */
     size_t count;        /* of clients */
     struct map named;    /* struct profile by user id */
@@ -110,13 +113,17 @@ struct roster {
 void roster_init(struct roster *roster, const struct roster_opts *opts);
 void roster_fini(struct roster *roster);
 
-/* A client's record, for any thread; unknown to the roster until it is added. `user` ptr NULL: its
- * user is itself, `id`. */
-struct presence_client *presence_client_create(struct slice id, struct slice user,
-                                               struct slice name, bool events, uint64_t now_ms);
-/* Of one that was never added. */
-void presence_client_free(struct presence_client *client);
+/* A client as it comes. */
+struct roster_newcomer {
+    struct slice id;
+    struct slice user; /* ptr NULL: its user is itself */
+    struct slice name; /* ptr NULL: none */
+    bool events;
+};
 
+/* A client's record, by any thread; unknown to the roster until it is added, by its own. */
+struct presence_client *roster_make_client(struct roster *roster,
+                                           const struct roster_newcomer *newcomer, uint64_t now_ms);
 void roster_add(struct roster *roster, struct presence_client *client, struct roster_time time);
 /* Frees the client, which has left its rooms. */
 void roster_remove(struct roster *roster, struct presence_client *client, struct roster_time time);

@@ -82,13 +82,13 @@ enum err roster_enter(struct roster *roster, struct presence_client *client,
     struct roster_seat *seat = *find_seat(user, room);
     room->events += client->events; /* without memory, too: it leaves like any other */
     if (seat == NULL && !is_of_all(room)) {
-        seat = mem_try_alloc(sizeof *seat);
+        seat = slab_try_alloc(&roster->seats);
         if (seat == NULL)
             return ERR_NOMEM;
         *seat = (struct roster_seat){
             .room = room, .user = user, .next = user->seats, .since_ms = time.wall_ms};
         if (place(room, seat) != ERR_OK) {
-            mem_free(seat);
+            slab_free(&roster->seats, seat);
             return ERR_NOMEM;
         }
         user->seats = seat;
@@ -114,5 +114,5 @@ void roster_leave(struct roster *roster, struct presence_client *client, struct 
         return;
     *at = seat->next;
     unplace(room, seat);
-    mem_free(seat);
+    slab_free(&roster->seats, seat);
 }

@@ -1,6 +1,6 @@
 /*
  * Memory that runs out, for build/chat-api-starved: the service's own objects, with this between
- * them and mem_try_* (the linker's --wrap). From SIGUSR1 to SIGUSR2 the first request of each place
+ * them and mem_try_* and slab_try_alloc (the linker's --wrap). From SIGUSR1 to SIGUSR2 the first request of each place
  * fails, and every n-th after it: each place is counted by itself, so that none is spared for being
  * asked seldom.
  *
@@ -20,6 +20,7 @@
 #include <unistd.h>
 
 #include "core/base/mem.h"
+#include "core/base/slab.h"
 
 enum { PLACES_MAX = 256 };
 
@@ -37,9 +38,11 @@ extern const char __executable_start;
 void *__real_mem_try_alloc(size_t size);
 void *__real_mem_try_zalloc(size_t count, size_t size);
 void *__real_mem_try_resize(void *ptr, size_t count, size_t size);
+void *__real_slab_try_alloc(struct slab *slab);
 void *__wrap_mem_try_alloc(size_t size);
 void *__wrap_mem_try_zalloc(size_t count, size_t size);
 void *__wrap_mem_try_resize(void *ptr, size_t count, size_t size);
+void *__wrap_slab_try_alloc(struct slab *slab);
 
 static void on_signal(int number)
 {
@@ -91,6 +94,11 @@ void *__wrap_mem_try_zalloc(size_t count, size_t size)
 void *__wrap_mem_try_resize(void *ptr, size_t count, size_t size)
 {
     return must_fail(__builtin_return_address(0)) ? NULL : __real_mem_try_resize(ptr, count, size);
+}
+
+void *__wrap_slab_try_alloc(struct slab *slab)
+{
+    return must_fail(__builtin_return_address(0)) ? NULL : __real_slab_try_alloc(slab);
 }
 
 __attribute__((destructor)) static void tell(void)

@@ -14,6 +14,7 @@
 #include "core/base/log.h"
 #include "core/base/mem.h"
 #include "core/chat/shard.h"
+#include "core/net/conn.h"
 
 /* --- the hub --- */
 
@@ -307,6 +308,7 @@ void peer_attach(struct peer *peer, struct slice early)
 {
     int fds[2];
     CU_ASSERT_EQUAL_FATAL(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds), 0);
+    conn_bound_send_buffer(fds[1]);
     peer->fd = fds[0];
     client_attach(peer->client, fds[1], early);
 }
@@ -318,6 +320,7 @@ static int connect_tcp(int *other)
     socklen_t len = sizeof address;
     int size = 4096;
     int listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    conn_bound_send_buffer(listener);
     CU_ASSERT_EQUAL_FATAL(bind(listener, (struct sockaddr *)&address, len), 0);
     CU_ASSERT_EQUAL_FATAL(listen(listener, 1), 0);
     CU_ASSERT_EQUAL_FATAL(getsockname(listener, (struct sockaddr *)&address, &len), 0);

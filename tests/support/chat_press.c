@@ -24,7 +24,8 @@ struct peek {
 static void peek(void *arg)
 {
     struct peek *peek = arg;
-    peek->messages = peek->client->outq.messages;
+    const struct client_work *work = peek->client->work;
+    peek->messages = work != NULL ? work->outq.messages : 0;
 }
 
 uint32_t chat_queued(struct chat *chat, struct peer *peer)

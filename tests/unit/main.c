@@ -32,11 +32,13 @@
     SUITE("core/base/log", log_tests)                                                              \
     SUITE("core/base/map", map_tests)                                                              \
     SUITE("core/base/mem", mem_tests)                                                              \
+    SUITE("core/base/slab", slab_tests)                                                            \
     SUITE("core/base/slice", slice_tests)                                                          \
     SUITE("core/base/utf8", utf8_tests)                                                            \
     SUITE("core/base/uuid", uuid_tests)                                                            \
     SUITE("core/net/conn", conn_tests)                                                             \
     SUITE("core/net/loop", loop_tests)                                                             \
+    SUITE("core/net/loop_wake", loop_wake_tests)                                                   \
     SUITE("core/ws/deflate", deflate_tests)                                                        \
     SUITE("core/ws/frame", frame_tests)                                                            \
     SUITE("core/ws/handshake", handshake_tests)                                                    \
@@ -52,6 +54,7 @@
     SUITE("core/chat/client_user", client_user_tests)                                              \
     SUITE("core/chat/client_hold", client_hold_tests)                                              \
     SUITE("core/chat/client_refusals", client_refusals_tests)                                      \
+    SUITE("core/chat/client_work", client_work_tests)                                              \
     SUITE("core/chat/counters", counters_tests)                                                    \
     SUITE("core/chat/envelope", envelope_tests)                                                    \
     SUITE("core/chat/envelope_out", envelope_out_tests)                                            \

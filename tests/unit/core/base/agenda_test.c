@@ -20,20 +20,22 @@ static void assert_sound(const struct agenda *agenda)
 {
     size_t wrong = 0;
     for (size_t i = 0; i < agenda->count; i++)
-        wrong += agenda->entries[i]->index != i ||
-                 (i != 0 && agenda->entries[(i - 1) / 2]->at > agenda->entries[i]->at);
+        wrong += agenda->slots[i].entry->index != i ||
+                 (i != 0 && agenda->slots[(i - 1) / 2].at > agenda->slots[i].at);
     CU_ASSERT_EQUAL(wrong, 0);
 }
 
 static void drain_in_order(struct agenda *agenda)
 {
     uint64_t before = 0;
-    struct agenda_entry *first;
+    const struct agenda_slot *first;
     while ((first = agenda_first(agenda)) != NULL) {
+        struct agenda_entry *entry = first->entry;
         CU_ASSERT_TRUE(first->at >= before);
         before = first->at;
-        agenda_remove(agenda, first);
-        CU_ASSERT_EQUAL(first->index, AGENDA_OUT);
+        CU_ASSERT_EQUAL(agenda_at(agenda, entry), before);
+        agenda_remove(agenda, entry);
+        CU_ASSERT_EQUAL(entry->index, AGENDA_OUT);
     }
 }
 

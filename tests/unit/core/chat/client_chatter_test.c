@@ -29,7 +29,7 @@ static void feed(void *arg)
         len += peer_write_frame(0x80 | reads->opcode, slice_str("x"), bytes + len);
     for (unsigned i = 0; i < reads->reads; i++)
         client_feed(reads->client, slice_of(bytes, len));
-    reads->held = list_has_link(&reads->client->paced);
+    reads->held = client_is_paced(reads->client);
 }
 
 static bool is_held_after(struct chat *chat, const struct peer *peer, unsigned opcode,

@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "core/chat/client_io.h"
 #include "tests/support/chat_peer.h"
 #include "tests/support/chat_press.h"
 
@@ -251,7 +252,7 @@ static void publish_and_note_pace(struct chat *chat, struct client *client, stru
     atomic_bool *was_paced = chat->arg;
     chat_publish_for(chat, client, payload);
     client_count_publish(client, client_home(client), payload.len);
-    if (list_has_link(&client->paced))
+    if (client_is_paced(client))
         atomic_store(was_paced, true);
 }
 

@@ -151,7 +151,7 @@ static void set_user(void *arg)
 {
     struct change *change = arg;
     CU_ASSERT_EQUAL(client_set_user(change->client, change->user), ERR_OK);
-    change->end_ms = change->client->expiry.at;
+    change->end_ms = agenda_at(&change->client->shard->expiries, &change->client->expiry);
 }
 
 static void a_new_token_replaces_the_old_one(void)

@@ -100,8 +100,10 @@ static void expect(struct scene *scene, const char *said)
 
 static struct presence_client *add(struct scene *scene, const char *user)
 {
-    struct presence_client *client = presence_client_create(slice_str(ANY_ID), slice_str(user),
-                                                            SLICE_NONE, true, scene->time.now_ms);
+    const struct roster_newcomer newcomer = {
+        .id = slice_str(ANY_ID), .user = slice_str(user), .name = SLICE_NONE, .events = true};
+    struct presence_client *client =
+        roster_make_client(&scene->roster, &newcomer, scene->time.now_ms);
     roster_add(&scene->roster, client, scene->time);
     return client;
 }
