@@ -72,37 +72,40 @@ enum client_state {
 
 struct client {
     struct conn conn; /* first: the loop's source is the client */
+
+    /* All that a message to many looks at, in one or two lines of the cache. */
+    struct client_work *work;       /* what is under way; NULL: nothing */
+    struct membership room, global; /* the one of the path, once left none; everybody's */
+    uint32_t turn;                  /* of the shard, when it was last counted in a dirty part */
+    uint8_t state;                  /* enum client_state */
+    uint8_t dirty_parts;            /* it is in so many (2: or more) of the turn's dirty parts */
+    bool deflate_out : 1;           /* takes frames compressed with a full window */
+    bool close_sent : 1;            /* our Close is queued or out */
+    bool close_received : 1;        /* the peer's Close is here, or can no longer be understood */
+    bool must_flush : 1;            /* at the end of the turn */
+    bool must_leave : 1;            /* likewise, behind that */
+    bool in_long_frame : 1;         /* its last read brought no whole frame, and more is to come */
+    bool throttled : 1;             /* not read from: too much waits for it */
+    bool events : 1;                /* asked for chat.events.v1 */
+    bool told : 1;                  /* its memberships were told (hub_opts.on_member) */
+    bool warned : 1;                /* that its token is soon over (hub_opts.on_expiring) */
+    bool left : 1;                  /* has given up its memberships */
+
     struct ws_session session;
     struct shard *shard;
-    struct client_work *work;       /* what is under way; NULL: nothing */
-    struct list_link timer;         /* in the shard's quiet, pinged or ending */
-    struct list_link due;           /* in the shard's due, while it must be flushed or must leave */
-    struct user *user;              /* counted; NULL: authentication is off */
-    struct standing *standing;      /* with the limits; NULL: there is nothing to keep */
-    struct membership global, room; /* everybody's; the one of the path, once left none */
-    struct seat *seats;             /* of further rooms, the hidden ones included */
-    struct room *home;              /* counted: where a message without a room goes; NULL: none */
-    uint64_t heard_ms;              /* when bytes last came; when the close began, from then on */
-    const char *close_reason;       /* a constant, or what the work's `said` is */
-    void *data;                     /* client_set_data */
-    struct agenda_entry expiry;     /* in the shard's expiries, while it has a user */
-    uint32_t turn;                  /* of the shard, when it was last counted in a dirty part */
+    struct list_link timer;     /* in the shard's quiet, pinged or ending */
+    struct list_link due;       /* in the shard's due, while it must be flushed or must leave */
+    struct user *user;          /* counted; NULL: authentication is off */
+    struct standing *standing;  /* with the limits; NULL: there is nothing to keep */
+    struct seat *seats;         /* of further rooms, the hidden ones included */
+    struct room *home;          /* counted: where a message without a room goes; NULL: none */
+    uint64_t heard_ms;          /* when bytes last came; when the close began, from then on */
+    const char *close_reason;   /* a constant, or what the work's `said` is */
+    void *data;                 /* client_set_data */
+    struct agenda_entry expiry; /* in the shard's expiries, while it has a user */
     uint16_t close_code;
-    uint16_t read_bytes;     /* to read at once, at a boundary */
-    uint16_t tasks;          /* of it in the mailbox: it must not be freed before they ran */
-    uint8_t state;           /* enum client_state */
-    uint8_t dirty_parts;     /* it is in so many (2: or more) of the turn's dirty parts */
-    bool in_long_frame : 1;  /* its last read brought no whole frame, and more is to come */
-    bool must_flush : 1;     /* at the end of the turn */
-    bool must_leave : 1;     /* likewise, behind that */
-    bool deflate_out : 1;    /* takes frames compressed with a full window */
-    bool throttled : 1;      /* not read from: too much waits for it */
-    bool events : 1;         /* asked for chat.events.v1 */
-    bool told : 1;           /* its memberships were told (hub_opts.on_member) */
-    bool warned : 1;         /* that its token is soon over (hub_opts.on_expiring) */
-    bool left : 1;           /* has given up its memberships */
-    bool close_received : 1; /* the peer's Close is here, or can no longer be understood */
-    bool close_sent : 1;     /* our Close is queued or out */
+    uint16_t read_bytes; /* to read at once, at a boundary */
+    uint16_t tasks;      /* of it in the mailbox: it must not be freed before they ran */
     char id[UUID_TEXT_LEN];
 };
 

@@ -110,6 +110,9 @@ static void flush_part(struct shard *shard, struct room_part *part, bool several
     for (uint32_t i = 0; i < part->count; i++) {
         struct client *client = part->members[i].client;
         struct batch *batch = room_part_batch(part, client->deflate_out);
+        /* The send takes so long that the next one is there by then. */
+        if (i + 1 < part->count)
+            __builtin_prefetch(part->members[i + 1].client);
         struct membership *membership = part->members[i].membership;
         if (membership->taken_of == batch)
             client_deliver_rest(client, batch, membership->taken);
