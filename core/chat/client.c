@@ -65,11 +65,11 @@ struct client *client_try_create(struct shard *shard, const struct hub_admission
 }
 
 /* What was said to those who were here before it. */
-static void say_standing(struct client *client)
+static void say_notice(struct client *client)
 {
-    const struct message *standing = client->shard->standing;
-    if (client->events && standing != NULL)
-        client_send(client, WS_TEXT, message_payload(standing));
+    const struct message *notice = client->shard->notice;
+    if (client->events && notice != NULL)
+        client_send(client, WS_TEXT, message_payload(notice));
 }
 
 void client_discard(struct client *client)
@@ -92,7 +92,7 @@ static void run_join(struct loop_task *task, struct loop *loop)
     }
     if (opts->on_join != NULL)
         opts->on_join(opts->arg, client);
-    say_standing(client);
+    say_notice(client);
 }
 
 void client_join(struct client *client)

@@ -73,7 +73,7 @@ void shard_destroy(struct shard *shard)
     agenda_fini(&shard->expiries);
     slab_fini(&shard->works);
     slab_fini(&shard->clients);
-    message_release(shard->standing);
+    message_release(shard->notice);
     mem_free(shard);
 }
 
@@ -247,8 +247,8 @@ void shard_take_passing(struct shard *shard, struct room *room, const struct mes
 
 void shard_take_announced(struct shard *shard, struct message *message, bool stands)
 {
-    message_release(shard->standing);
-    shard->standing = stands ? message_retain(message) : NULL;
+    message_release(shard->notice);
+    shard->notice = stands ? message_retain(message) : NULL;
     take_some(shard, hub_global(shard->hub), message, skips_plain, SLICE_NONE);
 }
 
@@ -373,35 +373,44 @@ static void check_silence(struct shard *shard, struct deadline *deadline)
 
 /* --- the end of the turn --- */
 
-/* Who must be flushed and does not leave is no longer due then. */
+/* All who are due now; whoever becomes due from here on is in the shard's list again. */
+static void take_due(struct shard *shard, struct list *due)
+{
+    list_init(due);
+    list_append(due, &shard->due);
+}
+
+static void stay_due(struct shard *shard, struct client *client)
+{
+    if ((client->must_flush || client->must_leave) && !list_has_link(&client->due))
+        list_push_back(&shard->due, &client->due);
+}
+
 static void flush_due(struct shard *shard)
 {
-    for (struct list_link *link = shard->due.head.next, *next; link != &shard->due.head;
-         link = next) {
+    struct list due;
+    take_due(shard, &due);
+    for (struct list_link *link; (link = list_pop_front(&due)) != NULL;) {
         struct client *client = LIST_ENTRY(link, struct client, due);
         if (client->must_flush) {
             client->must_flush = false;
             client_flush(client);
         }
-        /* Flushing makes others due at most behind this one. */
-        next = link->next;
-        if (!client->must_flush && !client->must_leave)
-            list_remove(link);
+        stay_due(shard, client);
     }
 }
 
 static void leave_due(struct shard *shard)
 {
-    for (struct list_link *link = shard->due.head.next, *next; link != &shard->due.head;
-         link = next) {
+    struct list due;
+    take_due(shard, &due);
+    for (struct list_link *link; (link = list_pop_front(&due)) != NULL;) {
         struct client *client = LIST_ENTRY(link, struct client, due);
-        next = link->next;
-        if (!client->must_leave)
-            continue;
+        bool leaves = client->must_leave;
         client->must_leave = false;
-        if (!client->must_flush)
-            list_remove(link);
-        client_leave(client); /* may free it, or make it due again */
+        stay_due(shard, client);
+        if (leaves)
+            client_leave(client); /* may free it, or make it due again */
     }
 }
 

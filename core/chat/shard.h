@@ -41,8 +41,8 @@ struct shard {
     struct loop *loop;
     struct ws_pool *pool;
     struct compressor compressor;
-    struct buf scratch;       /* for composing one message at a time */
-    struct message *standing; /* counted: said to each events client that comes; NULL: nothing */
+    struct buf scratch;     /* for composing one message at a time */
+    struct message *notice; /* counted: said to each events client that comes; NULL: nothing */
     struct counters counters;
     uint32_t turn; /* counts turns with several dirty parts, to find who is in more than one */
 

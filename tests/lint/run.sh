@@ -41,7 +41,7 @@ step 'thread safety' run_each \
 step 'gcc analyzer' run_each "gcc $flags -O2 -fanalyzer -Wno-analyzer-use-of-uninitialized-value \
     -Werror -c -o /dev/null FILE" app core handlers openapi
 step 'clang-tidy' run_each "clang-tidy --quiet FILE -- $flags 2>/dev/null"
-step 'cppcheck' cppcheck --quiet --std=c11 -D_GNU_SOURCE -I. --error-exitcode=1 --inline-suppr \
+step 'cppcheck' cppcheck -j "$(nproc)" --quiet --std=c11 -D_GNU_SOURCE -I. --error-exitcode=1 --inline-suppr \
     --enable=warning,style,performance,portability \
     --suppressions-list=tests/lint/cppcheck-suppressions.txt app core handlers openapi
 exit "$status"
