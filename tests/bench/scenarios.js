@@ -92,10 +92,11 @@ const TABLE = [
         rate: 400,
         churn: 500,
     }),
-    scenario('idle', CONNECT, '10,000 clients in 100 rooms that do nothing', {
+    scenario('idle', CONNECT, '10,000 clients in 100 rooms that do nothing, after 3 s', {
         rooms: 100,
         members: 100,
         senders: 0,
+        rest: 3,
     }),
     scenario('storm', CONNECT, '64 at a time join one of 100 rooms, end with RST, come again', {
         rooms: 100,

@@ -317,13 +317,21 @@ static void drain(struct load *load)
 static void run_storm(struct load *load)
 {
     uint64_t end = now_ns() + (uint64_t)(load->options.seconds * 1e9);
-    load->result.connected = load->result.from = load->result.at_start;
+    load->result.connected = load->result.rested = load->result.from = load->result.at_start;
     while (now_ns() < end)
         connect_some(load);
     load->result.to = load->result.drained = take_moment(load);
 }
 
-/* The clients go on answering pings meanwhile. */
+/* The clients go on answering pings meanwhile, here and at the gate. */
+static void rest(struct load *load)
+{
+    uint64_t until = now_ns() + (uint64_t)(load->options.rest * 1e9);
+    while (now_ns() < until)
+        peers_turn(load->peers, until);
+    load->result.rested = take_moment(load);
+}
+
 static void wait_at_gate(const struct load *load)
 {
     struct pollfd gate = {.fd = STDIN_FILENO, .events = POLLIN};
@@ -344,7 +352,8 @@ static void measure(struct load *load)
     connect_all(load);
     settle(load);
     load->result.connected = take_moment(load);
-    load->result.from = load->result.to = load->result.drained = load->result.connected;
+    rest(load);
+    load->result.from = load->result.to = load->result.drained = load->result.rested;
     wait_at_gate(load);
     if (load->options.senders == 0)
         return;

@@ -35,6 +35,7 @@ static const char usage[] =
     "  --size B       bytes of a delivered message (250)\n"
     "  --seconds T    how long (5)\n"
     "  --warmup T     seconds before that are not counted (1)\n"
+    "  --rest T       seconds of rest before memory is looked at (0)\n"
     "  --stall MS     stop the servers (SIGSTOP) so long meanwhile\n"
     "  --deflate      offer permessage-deflate (senders do not); such frames are only counted\n"
     "  --storm        no messages: clients join a room, leave at once and come again\n"
@@ -123,17 +124,29 @@ static void check(const struct options *options)
 }
 
 static const struct option long_options[] = {
-    {"url", required_argument, NULL, 'u'},     {"pid", required_argument, NULL, 'p'},
-    {"flavour", required_argument, NULL, 'f'}, {"name", required_argument, NULL, 'n'},
-    {"deflate", no_argument, NULL, 'd'},       {"storm", no_argument, NULL, 'w'},
-    {"gate", no_argument, NULL, 'g'},          {"helper-pid", required_argument, NULL, 0},
-    {"rooms", required_argument, NULL, 0},     {"first-room", required_argument, NULL, 0},
-    {"members", required_argument, NULL, 0},   {"senders", required_argument, NULL, 0},
-    {"slow", required_argument, NULL, 0},      {"churn", required_argument, NULL, 0},
-    {"window", required_argument, NULL, 0},    {"size", required_argument, NULL, 0},
-    {"stall", required_argument, NULL, 0},     {"parallel", required_argument, NULL, 0},
-    {"rate", required_argument, NULL, 0},      {"seconds", required_argument, NULL, 0},
-    {"warmup", required_argument, NULL, 0},    {NULL, 0, NULL, 0},
+    {"url", required_argument, NULL, 'u'},
+    {"pid", required_argument, NULL, 'p'},
+    {"flavour", required_argument, NULL, 'f'},
+    {"name", required_argument, NULL, 'n'},
+    {"deflate", no_argument, NULL, 'd'},
+    {"storm", no_argument, NULL, 'w'},
+    {"gate", no_argument, NULL, 'g'},
+    {"helper-pid", required_argument, NULL, 0},
+    {"rooms", required_argument, NULL, 0},
+    {"first-room", required_argument, NULL, 0},
+    {"members", required_argument, NULL, 0},
+    {"senders", required_argument, NULL, 0},
+    {"slow", required_argument, NULL, 0},
+    {"churn", required_argument, NULL, 0},
+    {"window", required_argument, NULL, 0},
+    {"size", required_argument, NULL, 0},
+    {"stall", required_argument, NULL, 0},
+    {"parallel", required_argument, NULL, 0},
+    {"rate", required_argument, NULL, 0},
+    {"seconds", required_argument, NULL, 0},
+    {"warmup", required_argument, NULL, 0},
+    {"rest", required_argument, NULL, 0},
+    {NULL, 0, NULL, 0},
 };
 
 static void take_number(struct options *options, const char *name, const char *text)
@@ -158,6 +171,7 @@ static void take_number(struct options *options, const char *name, const char *t
         {"rate", NULL, &options->rate, 0.01, 1e7},
         {"seconds", NULL, &options->seconds, 0.1, 600},
         {"warmup", NULL, &options->warmup, 0, 60},
+        {"rest", NULL, &options->rest, 0, 60},
     };
     for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++) {
         if (strcmp(numbers[i].name, name) != 0)

@@ -28,6 +28,7 @@ struct options {
     unsigned window;     /* messages that a sender keeps in flight */
     unsigned size;       /* bytes of a delivered message */
     double seconds, warmup;
+    double rest;       /* seconds between the last connect and the look at memory */
     unsigned stall_ms; /* the servers are stopped so long, two fifths of the time in */
     unsigned parallel; /* connects under way at once */
     bool deflate;      /* offered by all but senders */

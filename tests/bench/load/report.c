@@ -120,7 +120,7 @@ static struct sums sum_up(const struct options *options, const struct result *r)
         .in_time = (double)(to->deliveries - from->deliveries),
         .others_s = others_s(from, to),
         .connect_s = seconds_between(&r->at_start, options->storm ? to : &r->connected),
-        .grown_bytes = (double)r->connected.server.rss_bytes - (double)r->at_start.server.rss_bytes,
+        .grown_bytes = (double)r->rested.server.rss_bytes - (double)r->at_start.server.rss_bytes,
     };
     sums.connect_cpu_s = options->storm ? sums.server.cpu_s : joining.cpu_s;
     sums.own_share = per(sums.own.wanted_s, sums.run_s);

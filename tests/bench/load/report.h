@@ -18,6 +18,7 @@ struct moment {
 
 struct result {
     struct moment at_start, connected;
+    struct moment rested;   /* options.rest behind that */
     struct moment from, to; /* measured: between these */
     struct moment drained;  /* what was under way then has come, too */
     uint64_t sent;
