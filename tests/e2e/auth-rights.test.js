@@ -13,6 +13,7 @@ import {
     freshRoom,
 } from '../support/chat.js';
 import { within } from '../support/deadline.js';
+import { askOk, askRefused, eventsClientFor } from '../support/events.js';
 import { request } from '../support/http.js';
 import { serviceFor, startService } from '../support/service.js';
 import { SECRET, bearer, inSeconds, token } from '../support/tokens.js';
@@ -172,6 +173,28 @@ describe('the own room of a user', () => {
         const stats = await target.statsWhere('four clients', (all) => all.connections === 4);
         assert.deepEqual(stats.rooms, { lobby: 1 });
         assert.equal(stats.room_count, 1);
+    });
+
+    it('is not left, so that the user can always be put out', async (t) => {
+        const leave = { event: 'room:leave', room: 'user:anna' };
+        const disconnect = { method: 'POST', headers: bearer(token({ scope: 'admin' })) };
+        const own = await serviceFor(t, { env: ENV });
+        const clients = [
+            await clientOf(t, {}, { pod: own }),
+            await clientOf(t, {}, { pod: own, room: 'user:anna' }),
+            await eventsClientFor(t, own, { headers: bearer(token()), room: 'lobby' }),
+        ];
+        for (const client of clients) await askRefused(client, leave, 'CHANNEL_ERROR', 'room');
+        await request(own, '/api/chat-api/users/anna/disconnect', disconnect);
+        for (const client of clients) assert.equal((await client.waitClose()).code, 4501);
+    });
+
+    it('is not left by events clients without authentication either', async (t) => {
+        const open = await serviceFor(t, { env: {} });
+        const client = await eventsClientFor(t, open);
+        const leave = { event: 'room:leave', room: `user:${client.hello.user}` };
+        await askRefused(client, leave, 'CHANNEL_ERROR', 'room');
+        await askOk(client, { event: 'room:leave', room: 'user:somebody' });
     });
 });
 
