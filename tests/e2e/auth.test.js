@@ -143,6 +143,11 @@ describe('where the token stands', () => {
             const headers = { Authorization: `${scheme} ${good()}` };
             assert.equal((await upgrade(t, { headers })).status, 101, scheme);
         }
+        // Blanks behind a header's value are no part of it.
+        for (const blanks of [' ', '\t', ' \t ']) {
+            const headers = { Authorization: `Bearer ${good()}${blanks}` };
+            assert.equal((await upgrade(t, { headers })).status, 101, JSON.stringify(blanks));
+        }
     });
 
     it('beside the events protocol, which alone is answered', async (t) => {
