@@ -118,6 +118,13 @@ describe('good tokens', () => {
         });
     }
 
+    it('with claims and a header of numbers over 64 bits, and a NUL', async (t) => {
+        const others = '"uid":18446744073709551615,"big":-1234567890123456789012,"text":"a\\u0000b"';
+        const payload = `{"sub":"anna","exp":${inSeconds(600)},${others}}`;
+        await assertTaken(t, forge({ alg: 'HS256' }, payload));
+        await assertTaken(t, forge(`{"alg":"HS256",${others}}`, claims(), { alg: 'HS256' }));
+    });
+
     it('of the right issuer, for the right audience', async (t) => {
         await assertTaken(t, token({ iss: ISSUER, aud: AUDIENCE }), strictPod);
         await assertTaken(t, token({ iss: ISSUER, aud: ['mail', AUDIENCE] }), strictPod);
