@@ -175,6 +175,18 @@ describe('the own room of a user', () => {
         assert.equal(stats.room_count, 1);
     });
 
+    it('counts in no limit, also when the path names it', async (t) => {
+        const own = await serviceFor(t, { env: { ...ENV, MAX_ROOMS_PER_CLIENT: '2' } });
+        const join = (room) => ({ event: 'room:join', room });
+        for (const options of [{}, { room: 'user:anna' }]) {
+            for (const protocol of [undefined, 'chat.events.v1']) {
+                const client = await clientOf(t, {}, { pod: own, protocol, ...options });
+                for (const room of ['a', 'b']) await askOk(client, join(room));
+                await askRefused(client, join('c'), 'CHANNEL_ERROR', 'room');
+            }
+        }
+    });
+
     it('is not left, so that the user can always be put out', async (t) => {
         const leave = { event: 'room:leave', room: 'user:anna' };
         const disconnect = { method: 'POST', headers: bearer(token({ scope: 'admin' })) };
