@@ -50,10 +50,10 @@ void limits_destroy(struct limits *limits);
 void limits_use_bus(struct limits *limits, struct bus *bus);
 
 /*
- * Whose bucket it is: the user's; without one (NULL), the address'; those of whom neither is known
- * share one. The key stands in `out`.
+ * Whose bucket it is: the user's of that id; without one (ptr NULL), the address'; those of whom
+ * neither is known share one. The key stands in `out`.
  */
-struct slice limits_key(const struct user *user, const struct address *address,
+struct slice limits_key(struct slice user, const struct address *address,
                         char out[LIMITER_KEY_MAX]);
 
 struct limits_answer {
