@@ -13,7 +13,7 @@ import {
     freshRoom,
 } from '../support/chat.js';
 import { within } from '../support/deadline.js';
-import { askOk, askRefused, eventsClientFor } from '../support/events.js';
+import { askOk, askRefused, eventsClientFor, nextEvent } from '../support/events.js';
 import { request } from '../support/http.js';
 import { serviceFor, startService } from '../support/service.js';
 import { SECRET, bearer, inSeconds, token } from '../support/tokens.js';
@@ -148,6 +148,25 @@ describe('rooms', () => {
         writer.sendJson({ data: 'yes' });
         assertEnvelope(await reader.nextJson(), { from: 'writer', data: 'yes' });
         assertEnvelope(await writer.nextJson(), { from: 'writer', data: 'yes' });
+    });
+
+    it('that one may only join show nobody typing there, nor do rooms of users', async (t) => {
+        const room = freshRoom();
+        const rooms = [{ match: '*', can: ['join'] }];
+        const events = (changes) =>
+            eventsClientFor(t, pod, { headers: bearer(token(changes)), room });
+        const writer = await events({ sub: 'typist' });
+        const reader = await events({ sub: 'reader', rooms });
+        const typing = { event: 'user:typing', data: { typing: true } };
+        await askRefused(reader, { ...typing, room }, 'CHANNEL_ERROR', 'room');
+        await askRefused(writer, { ...typing, room: 'user:typist' }, 'CHANNEL_ERROR', 'room');
+        await askOk(reader, { event: 'room:join', room: 'presence:global' });
+        await askRefused(reader, { ...typing, room: 'presence:global' }, 'CHANNEL_ERROR', 'room');
+        await askOk(writer, { ...typing, room });
+        assert.equal((await nextEvent(reader, 'user:typing')).data.user, 'typist');
+        await askOk(writer, { event: 'ping' });
+        const told = (writer.aside ?? []).filter(({ event }) => event === 'user:typing');
+        assert.deepEqual(told, []);
     });
 
     it('everybody is published to only by who may publish everywhere', async (t) => {
