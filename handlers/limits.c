@@ -61,11 +61,11 @@ void limits_destroy(struct limits *limits)
     mem_free(limits);
 }
 
-void limits_use_bus(struct limits *limits, struct bus *bus)
+void limits_use_bus(struct limits *limits, struct bus *bus, bool users_sign_in)
 {
     limits->bus = bus;
     for (unsigned class = 0; class < LIMITS_CLASSES; class ++)
-        if (limits->limiters[class] != NULL)
+        if (limits->limiters[class] != NULL && (users_sign_in || class == LIMITS_CONNECTS))
             limiter_share(limits->limiters[class]);
 }
 
