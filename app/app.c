@@ -222,7 +222,7 @@ static enum err start_bus(struct app *app)
     control_use_bus(app->service.control);
     presence_use_bus(app->service.presence, app->service.bus);
     if (app->service.limits != NULL)
-        limits_use_bus(app->service.limits, app->service.bus);
+        limits_use_bus(app->service.limits, app->service.bus, config->auth_enabled);
     return bus_start(app->service.bus);
 }
 

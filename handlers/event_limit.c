@@ -27,7 +27,7 @@ bool event_limit_take(const struct event_call *call)
     enum event_class class = call->event->class;
     if (class == EVENT_UNLIMITED)
         return true;
-    struct slice key = limits_key(client_user(call->client), client_address(call->client), bytes);
+    struct slice key = limits_key(client_user_id(call->client), NULL, bytes);
     if (!limits_take(call->service->limits, class, key, call->received_ns, &answer)) {
         refuse(call, &answer.refused);
         return false;

@@ -6,6 +6,7 @@
 #include "core/presence/presence.h"
 #include "handlers/event_message.h"
 #include "handlers/events.h"
+#include "handlers/rights.h"
 #include "handlers/service.h"
 
 static bool read_data(const struct event_call *call, struct field *fields, size_t count)
@@ -60,13 +61,21 @@ void event_presence_message(const struct event_call *call)
     event_message_send(call);
 }
 
+/* Typing is shown to the whole room, and so is for those who may say something there. */
+static struct fault check_typist(const struct event_call *call)
+{
+    if (call->room_name.ptr == NULL || !call->is_member)
+        return (struct fault){.code = FAULT_CHANNEL_ERROR,
+                              .message = "one types in a room that one is in",
+                              .field = "room"};
+    return rights_check_publish(call->room_name, client_user(call->client));
+}
+
 void event_user_typing(const struct event_call *call)
 {
     struct field typing = {.name = "typing"};
-    if (call->room_name.ptr == NULL || !call->is_member) {
-        const struct fault fault = {.code = FAULT_CHANNEL_ERROR,
-                                    .message = "one types in a room that one is in",
-                                    .field = "room"};
+    const struct fault fault = check_typist(call);
+    if (fault.code != FAULT_NONE) {
         event_refuse(call, &fault);
         return;
     }

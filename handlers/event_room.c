@@ -287,15 +287,19 @@ static struct fault check_join(const struct event_call *call)
     return fault;
 }
 
-/* Everybody may leave any room, even one that it was not let into. */
+/* Everybody may leave any other room, even one that it was not let into. */
+static struct fault check_leave(const struct event_call *call)
+{
+    return rights_check_leave(call->room_name, client_user(call->client),
+                              client_user_id(call->client), client_is_events(call->client));
+}
+
 static void take(const struct event_call *call, enum change_kind kind)
 {
-    struct fault fault = {.code = FAULT_NONE};
-    if (call->envelope->target != ENVELOPE_ROOM)
-        fault = (struct fault){
-            .code = FAULT_INVALID_PAYLOAD, .message = "room must name the room", .field = "room"};
-    else if (kind == JOIN)
-        fault = check_join(call);
+    struct fault fault = {
+        .code = FAULT_INVALID_PAYLOAD, .message = "room must name the room", .field = "room"};
+    if (call->envelope->target == ENVELOPE_ROOM)
+        fault = kind == JOIN ? check_join(call) : check_leave(call);
     if (fault.code == FAULT_NONE && post(call, kind) != ERR_OK)
         fault = no_memory;
     if (fault.code != FAULT_NONE)

@@ -213,12 +213,14 @@ static struct refusal check_head(const struct http *http, struct request *reques
 {
     struct route_match match;
     bool with_api = access_is_configured(request->service);
+    struct refusal refusal = body_check_framing(request);
+    if (refusal.status != 0)
+        return refusal;
     http->opts.find_route(request->path, request->method, with_api, &match);
     request->route = match.route;
     request->rest = match.rest;
     if (match.route == NULL)
         return refuse_route(&match);
-    struct refusal refusal = {0};
     if (match.route->access == ROUTE_API)
         refusal = access_check(request);
     if (refusal.status == 0 && match.route->method == ROUTE_POST)

@@ -61,24 +61,23 @@ void limits_destroy(struct limits *limits)
     mem_free(limits);
 }
 
-void limits_use_bus(struct limits *limits, struct bus *bus)
+void limits_use_bus(struct limits *limits, struct bus *bus, bool users_sign_in)
 {
     limits->bus = bus;
     for (unsigned class = 0; class < LIMITS_CLASSES; class ++)
-        if (limits->limiters[class] != NULL)
+        if (limits->limiters[class] != NULL && (users_sign_in || class == LIMITS_CONNECTS))
             limiter_share(limits->limiters[class]);
 }
 
-struct slice limits_key(const struct user *user, const struct address *address,
-                        char out[LIMITER_KEY_MAX])
+struct slice limits_key(struct slice user, const struct address *address, char out[LIMITER_KEY_MAX])
 {
     static const char digits[] = "0123456789abcdef";
     struct slice bytes = address != NULL ? address_key(address) : SLICE_NONE;
     size_t len = 1;
-    out[0] = user != NULL ? 'u' : 'a';
-    if (user != NULL) {
-        len += user->id.len;
-        memcpy(out + 1, user->id.ptr, user->id.len);
+    out[0] = user.ptr != NULL ? 'u' : 'a';
+    if (user.ptr != NULL) {
+        len += user.len;
+        memcpy(out + 1, user.ptr, user.len);
     } else {
         for (size_t i = 0; i < bytes.len; i++) {
             out[len++] = digits[(unsigned char)bytes.ptr[i] >> 4];

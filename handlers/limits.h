@@ -46,14 +46,15 @@ struct limits *limits_create(const struct limit limits[LIMITS_CLASSES]);
 void limits_destroy(struct limits *limits);
 
 /* Shares the buckets from now on: once the bus is made, before it starts and before the first
- * take. */
-void limits_use_bus(struct limits *limits, struct bus *bus);
+ * take. Unless users sign in, each is one connection of this pod, and only upgrades, by address,
+ * concern the others. */
+void limits_use_bus(struct limits *limits, struct bus *bus, bool users_sign_in);
 
 /*
- * Whose bucket it is: the user's; without one (NULL), the address'; those of whom neither is known
- * share one. The key stands in `out`.
+ * Whose bucket it is: the user's of that id; without one (ptr NULL), the address'; those of whom
+ * neither is known share one. The key stands in `out`.
  */
-struct slice limits_key(const struct user *user, const struct address *address,
+struct slice limits_key(struct slice user, const struct address *address,
                         char out[LIMITER_KEY_MAX]);
 
 struct limits_answer {

@@ -155,22 +155,13 @@ static bool entry_matches(struct slice entry, struct slice text)
            allowed.port == origin.port && host_matches(allowed.host, origin.host);
 }
 
-static struct slice trim(struct slice text)
-{
-    while (text.len > 0 && isblank((unsigned char)text.ptr[0]))
-        text = slice_skip(text, 1);
-    while (text.len > 0 && isblank((unsigned char)text.ptr[text.len - 1]))
-        text.len--;
-    return text;
-}
-
 /* Takes the next entry off the list; false behind the last one. */
 static bool next_entry(const char **list, struct slice *entry)
 {
     if (*list == NULL)
         return false;
     const char *end = strchrnul(*list, ',');
-    *entry = trim(slice_of(*list, (size_t)(end - *list)));
+    *entry = slice_trim(slice_of(*list, (size_t)(end - *list)));
     *list = *end != '\0' ? end + 1 : NULL;
     return true;
 }

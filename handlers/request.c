@@ -36,7 +36,8 @@ struct slice request_header(const struct request *request, const char *name, str
     MHD_get_connection_values(request->connection, MHD_HEADER_KIND, join, &joining);
     if (joining.first == NULL || scratch->err != ERR_OK)
         return SLICE_NONE;
-    return joining.is_list ? buf_slice(scratch) : slice_str(joining.first);
+    /* libmicrohttpd leaves what stands behind a value with it. */
+    return slice_trim(joining.is_list ? buf_slice(scratch) : slice_str(joining.first));
 }
 
 const char *request_path_of(const char *target)

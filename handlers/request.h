@@ -65,10 +65,10 @@ struct request {
 };
 
 /*
- * The header's value: libmicrohttpd's own memory, or, of several fields of the same name, what they
- * are joined to with ", " in `scratch` (which is cleared). SLICE_NONE where there is none, and
- * where it does not fit or there is no memory; then `scratch->err` says so, which matters to
- * whoever lets more through without a header than with one.
+ * The header's value without blanks around it: libmicrohttpd's own memory, or, of several fields of
+ * the same name, what they are joined to with ", " in `scratch` (which is cleared). SLICE_NONE
+ * where there is none, and where it does not fit or there is no memory; then `scratch->err` says
+ * so, which matters to whoever lets more through without a header than with one.
  */
 struct slice request_header(const struct request *request, const char *name, struct buf *scratch);
 

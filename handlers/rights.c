@@ -25,6 +25,15 @@ struct fault rights_check_join(struct slice room, const struct user *user, struc
     return user_may_join(user, room) ? no_fault : forbidden("the token does not allow this room");
 }
 
+struct fault rights_check_leave(struct slice room, const struct user *user, struct slice id,
+                                bool events)
+{
+    bool has_own = user != NULL || events; /* client_reserve_rooms */
+    return has_own && room_is_users(room) && is_own(room, id)
+               ? forbidden("a client does not leave its user's own room")
+               : no_fault;
+}
+
 struct fault rights_check_publish(struct slice room, const struct user *user)
 {
     if (room.ptr != NULL && room_is_users(room))

@@ -25,6 +25,11 @@ struct user;
 struct fault rights_check_join(struct slice room, const struct user *user, struct slice id,
                                bool events);
 
+/* Whether such a client may leave the room: any but the one that it is in from the start, by which
+ * its user is found. */
+struct fault rights_check_leave(struct slice room, const struct user *user, struct slice id,
+                                bool events);
+
 /* Whether the user may publish to the room (ptr NULL: to everybody); only the service and the HTTP
  * API publish to users' rooms. */
 struct fault rights_check_publish(struct slice room, const struct user *user);

@@ -154,13 +154,13 @@ static const struct address *find_address(const struct request *request, struct 
     return out;
 }
 
-/* Limits go by the address where there is no user. */
-static const struct address *find_limited_address(const struct request *request,
-                                                  struct address *out)
+/* By its user, by its address where there is none: a connection is its own user only later. */
+static struct slice connects_key(const struct request *request, char out[LIMITER_KEY_MAX])
 {
-    if (request->service->limits == NULL || request->user != NULL)
-        return NULL;
-    return find_address(request, out);
+    struct address address;
+    if (request->user != NULL)
+        return limits_key(request->user->id, NULL, out);
+    return limits_key(SLICE_NONE, find_address(request, &address), out);
 }
 
 /* The last check: what is refused for another reason does not count. */
@@ -169,12 +169,9 @@ static struct refusal check_connects(const struct request *request)
     struct limits *limits = request->service->limits;
     struct refusal refusal = {.status = 0};
     struct limits_answer answer;
-    struct address address;
     char key[LIMITER_KEY_MAX];
-    if (limits != NULL &&
-        !limits_take(limits, LIMITS_CONNECTS,
-                     limits_key(request->user, find_limited_address(request, &address), key),
-                     clock_monotonic_ns(), &answer))
+    if (limits != NULL && !limits_take(limits, LIMITS_CONNECTS, connects_key(request, key),
+                                       clock_monotonic_ns(), &answer))
         refusal = (struct refusal){.status = MHD_HTTP_TOO_MANY_REQUESTS, .limited = answer.refused};
     return refusal;
 }
@@ -325,13 +322,9 @@ static enum err take_socket(struct request *request)
 static enum MHD_Result admit(struct request *request, const struct named_room *room)
 {
     struct deflate_params deflate;
-    struct address address;
     negotiate(request, &deflate);
-    const struct hub_admission admission = {.room = room->name,
-                                            .deflate = &deflate,
-                                            .events = request->events,
-                                            .user = request->user,
-                                            .address = find_limited_address(request, &address)};
+    const struct hub_admission admission = {
+        .room = room->name, .deflate = &deflate, .events = request->events, .user = request->user};
     enum err err = hub_admit(request->service->hub, &admission, &request->client);
     if (err == ERR_OK)
         err = take_socket(request);

@@ -2,6 +2,7 @@
 
 #include <jansson.h>
 
+#include "core/auth/jws.h"
 #include "core/base/utf8.h"
 
 /* 9999-12-31T23:59:59Z: beyond it, no number is meant to be a time. */
@@ -223,7 +224,7 @@ enum err claims_read(struct slice json, const struct claims_opts *opts, struct u
                      const char **why)
 {
     json_error_t error;
-    json_t *claims = json_loadb(json.ptr, json.len, JSON_REJECT_DUPLICATES, &error);
+    json_t *claims = json_loadb(json.ptr, json.len, JWS_JSON_FLAGS, &error);
     struct reading reading = {.claims = claims, .opts = opts};
     *out = NULL;
     if (!json_is_object(claims)) {

@@ -53,7 +53,7 @@ static enum err parse_header(struct slice text, struct jws *out, const char **wh
     json_error_t error;
     if (!base64url_decode(text, out->bytes, &len))
         return refuse(why, "the token's header is not base64url");
-    json_t *header = json_loadb((const char *)out->bytes, len, JSON_REJECT_DUPLICATES, &error);
+    json_t *header = json_loadb((const char *)out->bytes, len, JWS_JSON_FLAGS, &error);
     if (header == NULL)
         return refuse(why, "the token's header is not JSON");
     enum err err = read_header(header, out, why);

@@ -23,6 +23,12 @@ enum {
     JWS_KID_MAX = 256,
 };
 
+/*
+ * How jansson reads header and payload. Members that nobody here looks at may hold any integer,
+ * also one over 64 bits, and any character: such a token is as good as another.
+ */
+#define JWS_JSON_FLAGS (JSON_REJECT_DUPLICATES | JSON_DECODE_INT_AS_REAL | JSON_ALLOW_NUL)
+
 struct jws {
     enum alg alg;
     struct slice kid;         /* in `kid_bytes`; ptr NULL: absent */

@@ -32,21 +32,22 @@ struct key_store {
 
 static int read_all(int fd, struct buf *out)
 {
+    char part[4096];
     struct stat status;
     if (fstat(fd, &status) != 0)
         return errno;
     if (!S_ISREG(status.st_mode))
         return EINVAL;
     for (;;) {
-        if (buf_reserve(out, 4096) != ERR_OK)
-            return EFBIG;
-        ssize_t got = read(fd, out->ptr + out->len, 4096);
+        ssize_t got = read(fd, part, sizeof part);
         if (got == 0)
             return 0;
         if (got > 0)
-            out->len += (size_t)got;
+            buf_append(out, part, (size_t)got);
         else if (errno != EINTR)
             return errno;
+        if (out->err != ERR_OK)
+            return EFBIG;
     }
 }
 

@@ -46,3 +46,14 @@ static inline struct slice slice_skip(struct slice a, size_t count)
 {
     return (struct slice){.ptr = a.ptr + count, .len = a.len - count};
 }
+
+/* Without the spaces and tabs at both ends, which are no part of a header's value (RFC 9110 5.5) or
+ * of an entry in a list. */
+static inline struct slice slice_trim(struct slice a)
+{
+    while (a.len != 0 && (a.ptr[0] == ' ' || a.ptr[0] == '\t'))
+        a = slice_skip(a, 1);
+    while (a.len != 0 && (a.ptr[a.len - 1] == ' ' || a.ptr[a.len - 1] == '\t'))
+        a.len--;
+    return a;
+}

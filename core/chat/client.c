@@ -17,7 +17,7 @@
 #include "core/chat/client_io.h"
 #include "core/chat/hub.h"
 #include "core/chat/shard.h"
-#include "core/limit/standing.h"
+#include "core/limit/strikes.h"
 #include "core/ws/frame.h"
 
 enum { FULL_WINDOW_BITS = 15 };
@@ -28,17 +28,6 @@ bool client_takes_deflate(const struct deflate_params *deflate)
 {
     /* A smaller window would need frames of its own: such a client gets plain ones. */
     return deflate->enabled && deflate->server_window_bits == FULL_WINDOW_BITS;
-}
-
-/* ERR_NOMEM leaves it without some of what it was to have. */
-static enum err equip(struct client *client, const struct hub_admission *admission)
-{
-    if (client_need_work(client) == NULL)
-        return ERR_NOMEM;
-    if (admission->address == NULL)
-        return ERR_OK;
-    client->standing = standing_try_create(admission->address);
-    return client->standing != NULL ? ERR_OK : ERR_NOMEM;
 }
 
 struct client *client_try_create(struct shard *shard, const struct hub_admission *admission)
@@ -58,7 +47,7 @@ struct client *client_try_create(struct shard *shard, const struct hub_admission
     ws_session_init(&client->session, admission->deflate);
     client->deflate_out = client_takes_deflate(admission->deflate);
     uuid_make_v7(client->id);
-    if (equip(client, admission) == ERR_OK)
+    if (client_need_work(client) != NULL)
         return client;
     client_discard(client);
     return NULL;
@@ -75,7 +64,6 @@ static void say_notice(struct client *client)
 void client_discard(struct client *client)
 {
     client_end_work(client);
-    standing_destroy(client->standing);
     user_release(client->user);
     slab_free(&client->shard->clients, client);
 }
@@ -226,11 +214,6 @@ const struct user *client_user(const struct client *client)
 struct slice client_user_id(const struct client *client)
 {
     return client->user != NULL ? client->user->id : client_id(client);
-}
-
-const struct address *client_address(const struct client *client)
-{
-    return client->user == NULL && client->standing != NULL ? &client->standing->address : NULL;
 }
 
 struct shard *client_shard(const struct client *client)
@@ -400,10 +383,10 @@ void client_drop(struct client *client)
 void client_count_refusal(struct client *client)
 {
     struct shard *shard = client->shard;
-    if (client->standing == NULL)
-        client->standing = standing_try_create(NULL);
-    if (client->standing == NULL || client->close_reason != NULL ||
-        standing_count_refusal(client->standing, loop_now_ms(shard->loop)) < CLIENT_REFUSALS_MAX)
+    if (client->refusals == NULL)
+        client->refusals = mem_try_zalloc(1, sizeof *client->refusals);
+    if (client->refusals == NULL || client->close_reason != NULL ||
+        strikes_add(client->refusals, loop_now_ms(shard->loop)) < CLIENT_REFUSALS_MAX)
         return;
     counter_add(&shard->counters.rate_limit_ended_total, 1);
     client_close(client, WS_CLOSE_RATE_LIMITED, "refused by a limit too often");
@@ -461,7 +444,7 @@ static void free_client(struct client *client)
     client_end_work(client);
     room_release(client->home);
     user_release(client->user);
-    standing_destroy(client->standing);
+    mem_free(client->refusals);
     slab_free(&shard->clients, client);
     hub_client_freed(shard->hub);
 }

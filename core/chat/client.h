@@ -29,11 +29,10 @@
 #include "core/net/conn.h"
 #include "core/ws/session.h"
 
-struct address;
 struct client_work;
 struct hub_admission;
 struct shard;
-struct standing;
+struct strikes;
 struct user;
 
 enum {
@@ -96,7 +95,7 @@ struct client {
     struct list_link timer;     /* in the shard's quiet, pinged or ending */
     struct list_link due;       /* in the shard's due, while it must be flushed or must leave */
     struct user *user;          /* counted; NULL: authentication is off */
-    struct standing *standing;  /* with the limits; NULL: there is nothing to keep */
+    struct strikes *refusals;   /* by limits, of the last minute; NULL: none yet */
     struct seat *seats;         /* of further rooms, the hidden ones included */
     struct room *home;          /* counted: where a message without a room goes; NULL: none */
     uint64_t heard_ms;          /* when bytes last came; when the close began, from then on */
@@ -171,9 +170,6 @@ void client_count_publish(struct client *client, const struct room *room, size_t
 /* Lets the client rest: nothing is read from it for so long, behind what it rests already. What it
  * said before is still taken. */
 void client_rest(struct client *client, uint64_t ms);
-
-/* From where it came, where limits go by that; NULL: it was not told (hub_admission). */
-const struct address *client_address(const struct client *client);
 
 /* A limit refused what the client wanted, and it was told. The CLIENT_REFUSALS_MAXth time within a
  * minute ends it. */

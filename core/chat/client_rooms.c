@@ -209,7 +209,8 @@ struct room *client_find_room_that(const struct client *client,
 
 unsigned client_room_count(const struct client *client)
 {
-    unsigned count = client->room.room != NULL;
+    const struct room *first = client->room.room;
+    unsigned count = first != NULL && !first->hidden;
     for (const struct seat *seat = client->seats; seat != NULL; seat = seat->next)
         count += !seat->leaving && !seat->room.room->hidden;
     return count;

@@ -23,7 +23,6 @@
 #include "core/ws/handshake.h"
 #include "core/ws/session.h"
 
-struct address;
 struct client;
 struct compressor;
 struct hub;
@@ -85,7 +84,6 @@ struct hub_admission {
     bool events;       /* asked for chat.events.v1: gets what the service itself says, too */
     struct user *user; /* who its token names; NULL: authentication is off. The client has its own
                         * count */
-    const struct address *address; /* copied when limits go by it; NULL: they do not */
 };
 
 /*

@@ -81,22 +81,14 @@ static bool parse_network(struct slice text, struct network *out)
     return true;
 }
 
-static struct slice trim(struct slice text)
-{
-    while (text.len != 0 && (text.ptr[0] == ' ' || text.ptr[0] == '\t'))
-        text = slice_skip(text, 1);
-    while (text.len != 0 && (text.ptr[text.len - 1] == ' ' || text.ptr[text.len - 1] == '\t'))
-        text.len--;
-    return text;
-}
-
 bool network_list_parse(struct slice text, struct network_list *out)
 {
     out->count = 0;
     while (text.len != 0) {
         const char *comma = memchr(text.ptr, ',', text.len);
         struct slice entry = comma != NULL ? slice_of(text.ptr, (size_t)(comma - text.ptr)) : text;
-        if (out->count == NETWORKS_MAX || !parse_network(trim(entry), &out->networks[out->count]))
+        if (out->count == NETWORKS_MAX ||
+            !parse_network(slice_trim(entry), &out->networks[out->count]))
             return false;
         out->count++;
         if (comma == NULL)
@@ -136,7 +128,7 @@ static bool take_last(struct slice *list, struct slice *entry)
         return false;
     const char *comma = list->len != 0 ? memrchr(list->ptr, ',', list->len) : NULL;
     size_t start = comma != NULL ? (size_t)(comma - list->ptr) + 1 : 0;
-    *entry = trim(slice_skip(*list, start));
+    *entry = slice_trim(slice_skip(*list, start));
     *list = comma != NULL ? slice_of(list->ptr, start - 1) : SLICE_NONE;
     return true;
 }

@@ -199,7 +199,7 @@ bool limiter_take(struct limiter *limiter, struct slice key, uint64_t now_ns,
 void limiter_share(struct limiter *limiter)
 {
     limiter->tell_after = 1 + limiter->limit.count / UNTOLD_PARTS;
-    limiter_set_sharers(limiter, 2);
+    limiter_set_sharers(limiter, SHARERS_MAX);
 }
 
 void limiter_set_sharers(struct limiter *limiter, unsigned sharers)

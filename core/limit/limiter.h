@@ -50,7 +50,7 @@ bool limiter_take(struct limiter *limiter, struct slice key, uint64_t now_ns,
 /* --- sharing --- */
 
 /* What was taken is written down from now on; before the first take. Until limiter_set_sharers
- * there are two. */
+ * there are as many as are ever reckoned with: whoever takes much is held up a little sooner. */
 void limiter_share(struct limiter *limiter);
 
 /*

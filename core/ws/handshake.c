@@ -19,26 +19,12 @@ enum {
     KEY_DIGITS_LEN = 22 /* ... of which the last two characters are padding */
 };
 
-static bool is_space(char c)
-{
-    return c == ' ' || c == '\t';
-}
-
-static struct slice trim(struct slice text)
-{
-    while (text.len > 0 && is_space(text.ptr[0]))
-        text = slice_skip(text, 1);
-    while (text.len > 0 && is_space(text.ptr[text.len - 1]))
-        text.len--;
-    return text;
-}
-
 /* The next element of a comma-separated list, which is left with what follows. */
 struct slice handshake_next_element(struct slice *list)
 {
     const char *comma = memchr(list->ptr, ',', list->len);
     size_t until = comma != NULL ? (size_t)(comma - list->ptr) : list->len;
-    struct slice element = trim(slice_of(list->ptr, until));
+    struct slice element = slice_trim(slice_of(list->ptr, until));
     *list = slice_skip(*list, comma != NULL ? until + 1 : until);
     return element;
 }
@@ -85,9 +71,9 @@ enum handshake_result handshake_check(const struct handshake_request *request)
     if (!handshake_has_token(request->upgrade, "websocket") ||
         !handshake_has_token(request->connection, "upgrade"))
         return HANDSHAKE_NOT_AN_UPGRADE;
-    if (!slice_equals_str(trim(request->version), "13"))
+    if (!slice_equals_str(slice_trim(request->version), "13"))
         return HANDSHAKE_BAD_VERSION;
-    if (!is_key(trim(request->key)))
+    if (!is_key(slice_trim(request->key)))
         return HANDSHAKE_BAD_KEY;
     return HANDSHAKE_OK;
 }
@@ -98,7 +84,7 @@ void handshake_accept(struct slice key, char out[HANDSHAKE_ACCEPT_SIZE])
     static const char guid[] = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
     unsigned char text[KEY_LEN + sizeof guid - 1], digest[SHA_DIGEST_LENGTH];
 
-    key = trim(key);
+    key = slice_trim(key);
     memcpy(text, key.ptr, KEY_LEN);
     memcpy(text + KEY_LEN, guid, sizeof guid - 1);
     SHA1(text, sizeof text, digest);

@@ -13,6 +13,7 @@ import {
     freshRoom,
 } from '../support/chat.js';
 import { within } from '../support/deadline.js';
+import { askOk, askRefused, eventsClientFor, nextEvent } from '../support/events.js';
 import { request } from '../support/http.js';
 import { serviceFor, startService } from '../support/service.js';
 import { SECRET, bearer, inSeconds, token } from '../support/tokens.js';
@@ -149,6 +150,25 @@ describe('rooms', () => {
         assertEnvelope(await writer.nextJson(), { from: 'writer', data: 'yes' });
     });
 
+    it('that one may only join show nobody typing there, nor do rooms of users', async (t) => {
+        const room = freshRoom();
+        const rooms = [{ match: '*', can: ['join'] }];
+        const events = (changes) =>
+            eventsClientFor(t, pod, { headers: bearer(token(changes)), room });
+        const writer = await events({ sub: 'typist' });
+        const reader = await events({ sub: 'reader', rooms });
+        const typing = { event: 'user:typing', data: { typing: true } };
+        await askRefused(reader, { ...typing, room }, 'CHANNEL_ERROR', 'room');
+        await askRefused(writer, { ...typing, room: 'user:typist' }, 'CHANNEL_ERROR', 'room');
+        await askOk(reader, { event: 'room:join', room: 'presence:global' });
+        await askRefused(reader, { ...typing, room: 'presence:global' }, 'CHANNEL_ERROR', 'room');
+        await askOk(writer, { ...typing, room });
+        assert.equal((await nextEvent(reader, 'user:typing')).data.user, 'typist');
+        await askOk(writer, { event: 'ping' });
+        const told = (writer.aside ?? []).filter(({ event }) => event === 'user:typing');
+        assert.deepEqual(told, []);
+    });
+
     it('everybody is published to only by who may publish everywhere', async (t) => {
         const free = await clientOf(t, { sub: 'free' });
         const bound = await clientOf(t, { sub: 'bound', rooms: [{ match: 'channel:*' }] });
@@ -172,6 +192,40 @@ describe('the own room of a user', () => {
         const stats = await target.statsWhere('four clients', (all) => all.connections === 4);
         assert.deepEqual(stats.rooms, { lobby: 1 });
         assert.equal(stats.room_count, 1);
+    });
+
+    it('counts in no limit, also when the path names it', async (t) => {
+        const own = await serviceFor(t, { env: { ...ENV, MAX_ROOMS_PER_CLIENT: '2' } });
+        const join = (room) => ({ event: 'room:join', room });
+        for (const options of [{}, { room: 'user:anna' }]) {
+            for (const protocol of [undefined, 'chat.events.v1']) {
+                const client = await clientOf(t, {}, { pod: own, protocol, ...options });
+                for (const room of ['a', 'b']) await askOk(client, join(room));
+                await askRefused(client, join('c'), 'CHANNEL_ERROR', 'room');
+            }
+        }
+    });
+
+    it('is not left, so that the user can always be put out', async (t) => {
+        const leave = { event: 'room:leave', room: 'user:anna' };
+        const disconnect = { method: 'POST', headers: bearer(token({ scope: 'admin' })) };
+        const own = await serviceFor(t, { env: ENV });
+        const clients = [
+            await clientOf(t, {}, { pod: own }),
+            await clientOf(t, {}, { pod: own, room: 'user:anna' }),
+            await eventsClientFor(t, own, { headers: bearer(token()), room: 'lobby' }),
+        ];
+        for (const client of clients) await askRefused(client, leave, 'CHANNEL_ERROR', 'room');
+        await request(own, '/api/chat-api/users/anna/disconnect', disconnect);
+        for (const client of clients) assert.equal((await client.waitClose()).code, 4501);
+    });
+
+    it('is not left by events clients without authentication either', async (t) => {
+        const open = await serviceFor(t, { env: {} });
+        const client = await eventsClientFor(t, open);
+        const leave = { event: 'room:leave', room: `user:${client.hello.user}` };
+        await askRefused(client, leave, 'CHANNEL_ERROR', 'room');
+        await askOk(client, { event: 'room:leave', room: 'user:somebody' });
     });
 });
 

@@ -118,6 +118,13 @@ describe('good tokens', () => {
         });
     }
 
+    it('with claims and a header of numbers over 64 bits, and a NUL', async (t) => {
+        const others = '"uid":18446744073709551615,"big":-1234567890123456789012,"text":"a\\u0000b"';
+        const payload = `{"sub":"anna","exp":${inSeconds(600)},${others}}`;
+        await assertTaken(t, forge({ alg: 'HS256' }, payload));
+        await assertTaken(t, forge(`{"alg":"HS256",${others}}`, claims(), { alg: 'HS256' }));
+    });
+
     it('of the right issuer, for the right audience', async (t) => {
         await assertTaken(t, token({ iss: ISSUER, aud: AUDIENCE }), strictPod);
         await assertTaken(t, token({ iss: ISSUER, aud: ['mail', AUDIENCE] }), strictPod);
@@ -142,6 +149,11 @@ describe('where the token stands', () => {
         for (const scheme of ['Bearer', 'bearer', 'BEARER', 'Bearer ']) {
             const headers = { Authorization: `${scheme} ${good()}` };
             assert.equal((await upgrade(t, { headers })).status, 101, scheme);
+        }
+        // Blanks behind a header's value are no part of it.
+        for (const blanks of [' ', '\t', ' \t ']) {
+            const headers = { Authorization: `Bearer ${good()}${blanks}` };
+            assert.equal((await upgrade(t, { headers })).status, 101, JSON.stringify(blanks));
         }
     });
 

@@ -63,6 +63,11 @@ describe('access', () => {
         });
     }
 
+    it('blanks behind the key are no part of it', async () => {
+        const headers = { Authorization: `Bearer ${API_KEY} \t` };
+        await accepted(pod, '/messages', { data: 1, rooms: [] }, { key: null, headers });
+    });
+
     it("the scheme's case does not matter", async () => {
         const headers = { Authorization: `bEARER ${API_KEY}` };
         await accepted(pod, '/messages', { data: 1, rooms: [] }, { key: null, headers });
@@ -534,6 +539,13 @@ describe('Idempotency-Key', () => {
         const { data } = assertErrorResponse(response, 409, 'INVALID_PAYLOAD');
         assert.deepEqual(data, { field: 'Idempotency-Key' });
         await accepted(pod, '/messages', { data: 1, rooms: [] }, keyed(key));
+    });
+
+    it('is the same with blanks behind it', async () => {
+        const key = randomUUID();
+        const first = await accepted(pod, '/messages', { data: 1, rooms: [] }, keyed(key));
+        const again = await accepted(pod, '/messages', { data: 1, rooms: [] }, keyed(`${key} \t`));
+        assert.deepEqual(again, first);
     });
 
     it('counts for its path alone', async () => {

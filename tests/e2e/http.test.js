@@ -407,6 +407,34 @@ describe('broken requests', () => {
     }
 });
 
+// Whoever stands in front may see another end of such a request, and so another request behind it.
+describe('a request whose length is told in two ways, or in none that is read', () => {
+    const rows = {
+        'two lengths': 'Content-Length: 5\r\nContent-Length: 6',
+        'one length twice': 'Content-Length: 5\r\nContent-Length: 5',
+        'a length beside chunks': 'Content-Length: 5\r\nTransfer-Encoding: chunked',
+        'another coding': 'Transfer-Encoding: gzip, chunked',
+        'a coding that is none': 'Content-Length: 5\r\nTransfer-Encoding: identity',
+        'two codings': 'Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked',
+        'a blank behind the coding': 'Transfer-Encoding: chunked ',
+        'a blank before the colon': 'Content-Length : 5',
+        'a tab before the colon': 'Transfer-Encoding\t: chunked',
+    };
+    for (const [name, lines] of Object.entries(rows)) {
+        it(`is refused and ends the connection: ${name}`, async () => {
+            for (const line of ['POST /api/chat-api/messages', 'GET /healthz', 'GET /ws']) {
+                const seen = await exchange(
+                    pod,
+                    `${line} HTTP/1.1\r\nHost: x\r\n${lines}\r\n\r\n` +
+                        '5\r\nhello\r\n0\r\n\r\nGET /healthz HTTP/1.1\r\nHost: x\r\n\r\n',
+                );
+                assert.match(seen, /^HTTP\/1\.1 400 [^]*"INVALID_PAYLOAD"/, line);
+                assert.equal(seen.split('HTTP/1.1 ').length, 2, seen);
+            }
+        });
+    }
+});
+
 describe('the header deadline', { concurrency: true }, () => {
     const env = { HTTP_HEADER_TIMEOUT: `${stretched(300)}ms` };
 

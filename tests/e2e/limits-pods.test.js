@@ -182,6 +182,27 @@ describe('without Redis', () => {
         }
     });
 
+    it("tell nothing of connections that are nobody's but their own", async (t) => {
+        const redis = await redisFor(t);
+        const wire = await redis.client();
+        t.after(() => wire.close());
+        await wire.subscribe('realtime-control');
+        const env = { ...TWENTY, RATE_LIMIT_ENABLED: 'true', REDIS_URL: redis.url };
+        const pod = await serviceFor(t, { env });
+        await pod.statsWhere('Redis', (stats) => stats.redis.connected);
+        for (let i = 0; i < 2; i++) {
+            const client = await clientFor(t, pod, { room: freshRoom() });
+            assert.deepEqual(await flood([client], 25), { taken: 20, refused: 5 });
+        }
+        // The second upgrade was told behind what the first client said.
+        for (let told = 0; told < 2;) {
+            const { op, spent } = JSON.parse((await wire.nextMessage()).payload);
+            if (op !== 'limits:spent') continue;
+            assert.deepEqual(spent.messages, {});
+            told += Object.values(spent.connects).reduce((sum, count) => sum + count, 0);
+        }
+    });
+
     it('a pod that is cut off decides by itself', async (t) => {
         const redis = await redisFor(t);
         const proxy = await startProxy(redis);

@@ -11,7 +11,8 @@ import { API_KEY } from '../support/api.js';
 import { request } from '../support/http.js';
 import { assertNoMemberTwice } from '../support/json.js';
 import { load } from '../support/packages.js';
-import { startService } from '../support/service.js';
+import { serviceFor, startService } from '../support/service.js';
+import { SECRET, bearer, token } from '../support/tokens.js';
 
 const FILE = path.resolve(path.dirname(fileURLToPath(import.meta.url)), '../../openapi/openapi.json');
 const text = fs.readFileSync(FILE);
@@ -160,14 +161,14 @@ describe('openapi.json', () => {
             security.every((one) => Object.keys(one).length > 0);
 
         /** A request with the key, where the operation asks for it. */
-        function ask(operation, route, options = {}) {
+        function ask(operation, route, options = {}, target = pod) {
             const headers = { ...options.headers };
             if (needsKey(operation)) headers.Authorization = `Bearer ${API_KEY}`;
             const path = route
                 .replace('{room}', 'lobby')
                 .replace('{user}', 'ada')
                 .replace('{file}', 'docs.js');
-            return request(pod, path, { ...options, headers });
+            return request(target, path, { ...options, headers });
         }
 
         /** Asserts that an answer is among those that the document gives for the route. */
@@ -260,6 +261,27 @@ describe('openapi.json', () => {
                 }
             }
             assert.ok(asked > 5);
+        });
+
+        it('answers those without a right as documented', async (t) => {
+            const own = await serviceFor(t, { env: { AUTH_ENABLED: 'true', AUTH_JWT_SECRET: SECRET } });
+            const presence = document.paths['/api/chat-api/rooms/{room}/presence'].get;
+            let asked = 0;
+            for (const { route, method, operation } of operations) {
+                if (!needsKey(operation) && operation !== presence) continue;
+                const options = { method: method.toUpperCase() };
+                const stranger = await ask({}, route, options, own);
+                assert.equal(stranger.status, 401, route);
+                assertDocumented(route, stranger, method);
+                const headers = bearer(token({ rooms: [] }));
+                const user = await ask({}, route, { ...options, headers }, own);
+                assert.equal(user.status, 403, route);
+                assertDocumented(route, user, method);
+                // What takes a token says so.
+                assert.ok(operation.security.some((one) => 'BearerToken' in one), route);
+                asked += 1;
+            }
+            assert.equal(asked, 8);
         });
 
         it('answers errors of the HTTP API as documented', async () => {

@@ -355,6 +355,10 @@ describe('origins', () => {
             });
         }
 
+        it('blanks behind one are no part of it', async (t) => {
+            await assertUpgrades(t, { headers: { Origin: `${Origin} \t` } }, own);
+        });
+
         it('no Origin is allowed', async (t) => {
             await assertUpgrades(t, {}, own);
         });

@@ -95,7 +95,6 @@
     SUITE("core/limit/limit", limit_tests)                                                         \
     SUITE("core/limit/limiter", limiter_tests)                                                     \
     SUITE("core/limit/limiter_share", limiter_share_tests)                                         \
-    SUITE("core/limit/standing", standing_tests)                                                   \
     SUITE("core/limit/strikes", strikes_tests)                                                     \
     SUITE("openapi/embed", embed_tests)                                                            \
     SUITE("handlers/body", body_tests)                                                             \

@@ -261,6 +261,20 @@ static void scopes_are_words_or_an_array(void)
     ASSERT_BAD(bad);
 }
 
+static void other_claims_may_hold_anything(void)
+{
+    static const char *const good[] = {
+        "\"uid\":9223372036854775807",
+        "\"uid\":9223372036854775808",
+        "\"uid\":18446744073709551615",
+        "\"uid\":-9223372036854775809",
+        "\"a\":{\"b\":[1234567890123456789012345678901234567890]}",
+        "\"text\":\"a\\u0000b\"",
+        "\"a\":null,\"b\":[],\"c\":true,\"d\":1e300",
+    };
+    ASSERT_GOOD(good);
+}
+
 static void rooms_are_grants(void)
 {
     const char *why;
@@ -364,6 +378,7 @@ CU_TestInfo claims_tests[] = {
     {"sub_is_the_name_of_a_user", sub_is_the_name_of_a_user},
     {"names_are_short_and_printable", names_are_short_and_printable},
     {"scopes_are_words_or_an_array", scopes_are_words_or_an_array},
+    {"other_claims_may_hold_anything", other_claims_may_hold_anything},
     {"rooms_are_grants", rooms_are_grants},
     {"malformed_grants_are_refused", malformed_grants_are_refused},
     {"grants_are_bounded", grants_are_bounded},

@@ -36,10 +36,21 @@ static void skipping_leaves_the_rest(void)
     CU_ASSERT_TRUE(slice_equals_str(slice_skip(slice_str("abc"), 3), ""));
 }
 
+static void trimming_takes_blanks_from_both_ends(void)
+{
+    CU_ASSERT_TRUE(slice_equals_str(slice_trim(slice_str(" \t a \tb\t ")), "a \tb"));
+    CU_ASSERT_TRUE(slice_equals_str(slice_trim(slice_str("a")), "a"));
+    CU_ASSERT_TRUE(slice_equals_str(slice_trim(slice_str("\na\v")), "\na\v"));
+    CU_ASSERT_TRUE(slice_equals_str(slice_trim(slice_str(" \t ")), ""));
+    CU_ASSERT_TRUE(slice_equals_str(slice_trim(slice_str("")), ""));
+    CU_ASSERT_PTR_NULL(slice_trim(SLICE_NONE).ptr);
+}
+
 CU_TestInfo slice_tests[] = {
     {"equal_means_same_length_and_bytes", equal_means_same_length_and_bytes},
     {"nothing_equals_nothing", nothing_equals_nothing},
     {"a_prefix_may_be_all_but_not_more", a_prefix_may_be_all_but_not_more},
     {"skipping_leaves_the_rest", skipping_leaves_the_rest},
+    {"trimming_takes_blanks_from_both_ends", trimming_takes_blanks_from_both_ends},
     CU_TEST_INFO_NULL,
 };

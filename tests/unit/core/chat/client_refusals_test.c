@@ -4,7 +4,6 @@
 
 #include "core/base/mem.h"
 #include "core/chat/client.h"
-#include "core/limit/address.h"
 #include "tests/support/chat_peer.h"
 
 enum { SECOND_MS = 1000 };
@@ -111,34 +110,27 @@ static void each_connection_is_judged_by_itself(void)
     stop(&chat, &first);
 }
 
-/* The address of somebody without a user is kept where limits go by it. */
-static void an_address_is_kept_with_the_client(void)
+static void refuse_without_memory(struct chat *chat, struct client *client, struct slice payload)
+{
+    mem_fail_after(1);
+    refuse(chat, client, payload);
+    mem_fail_after(0);
+}
+
+static void what_there_is_no_memory_to_count_ends_nobody(void)
 {
     struct chat chat;
-    struct hub_opts opts = chat_opts(1);
-    struct deflate_params deflate = {0};
-    struct address address;
-    struct hub_admission admission = {.room = slice_str("lobby"), .deflate = &deflate};
-    struct client *without, *with;
-    CU_ASSERT_TRUE_FATAL(address_parse(slice_str("192.0.2.1"), &address));
-    chat_start(&chat, &opts);
-    CU_ASSERT_EQUAL_FATAL(hub_admit(chat.hub, &admission, &without), ERR_OK);
-    CU_ASSERT_PTR_NULL(client_address(without));
-    admission.address = &address;
-    enum err err = ERR_NOMEM;
-    unsigned nth = 0;
-    while (err == ERR_NOMEM) {
-        mem_fail_after(++nth);
-        err = hub_admit(chat.hub, &admission, &with);
-        mem_fail_after(0);
-    }
-    CU_ASSERT_TRUE(nth > 2);
-    CU_ASSERT_EQUAL_FATAL(err, ERR_OK);
-    CU_ASSERT_TRUE(slice_equals(address_key(client_address(with)), address_key(&address)));
-    client_abandon(with);
-    client_abandon(without);
-    CU_ASSERT_TRUE(chat_await_empty(&chat));
-    chat_stop(&chat);
+    struct peer peer;
+    unsigned refusals;
+    start(&chat, &peer, &refusals);
+    chat.on_message = refuse_without_memory;
+    say_often(&chat, &peer, 101);
+    CU_ASSERT_TRUE(is_open(&chat, &peer));
+    CU_ASSERT_EQUAL(refusals, 101);
+    chat.on_message = refuse;
+    say_often(&chat, &peer, 100);
+    CU_ASSERT_TRUE(peer_hears_close(&peer, WS_CLOSE_RATE_LIMITED));
+    stop(&chat, &peer);
 }
 
 CU_TestInfo client_refusals_tests[] = {
@@ -147,6 +139,6 @@ CU_TestInfo client_refusals_tests[] = {
      what_comes_behind_the_hundredth_is_not_looked_at},
     {"those_of_a_minute_ago_are_forgotten", those_of_a_minute_ago_are_forgotten},
     {"each_connection_is_judged_by_itself", each_connection_is_judged_by_itself},
-    {"an_address_is_kept_with_the_client", an_address_is_kept_with_the_client},
+    {"what_there_is_no_memory_to_count_ends_nobody", what_there_is_no_memory_to_count_ends_nobody},
     CU_TEST_INFO_NULL,
 };

@@ -200,6 +200,17 @@ static void who_pauses_when_it_is_much_keeps_the_burst(void)
     }
 }
 
+/* A pod that has just begun knows of no other: were it to reckon with few, many could take more
+ * than there is before the first of them is told how many they are. */
+static void those_not_counted_yet_are_many(void)
+{
+    struct limiter *limiter = shared(&sixty_a_minute, 100);
+    CU_ASSERT_EQUAL(take_until_much(limiter, "anna"), 7);
+    limiter_set_sharers(limiter, 2);
+    CU_ASSERT_EQUAL(take_until_much(limiter, "ben"), 20);
+    limiter_destroy(limiter);
+}
+
 static void alone_nothing_is_much(void)
 {
     struct limiter *limiter = shared(&sixty_a_minute, 100);
@@ -213,6 +224,7 @@ static void a_little_at_a_time_is_not_much(void)
 {
     struct limiter *limiter = shared(&sixty_a_minute, 100);
     struct limiter_answer answer;
+    limiter_set_sharers(limiter, 2);
     for (unsigned i = 0; i < 55; i++) {
         CU_ASSERT_TRUE(limiter_take(limiter, slice_str("anna"), start_ns, &answer));
         CU_ASSERT_FALSE(answer.is_much);
@@ -272,6 +284,7 @@ CU_TestInfo limiter_share_tests[] = {
     {"a_debt_has_its_bound", a_debt_has_its_bound},
     {"the_rate_holds_over_time_for_all_together", the_rate_holds_over_time_for_all_together},
     {"who_pauses_when_it_is_much_keeps_the_burst", who_pauses_when_it_is_much_keeps_the_burst},
+    {"those_not_counted_yet_are_many", those_not_counted_yet_are_many},
     {"alone_nothing_is_much", alone_nothing_is_much},
     {"a_little_at_a_time_is_not_much", a_little_at_a_time_is_not_much},
     {"charges_are_bounded_like_takings", charges_are_bounded_like_takings},
