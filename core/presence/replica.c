@@ -272,6 +272,25 @@ uint64_t replicas_next_ms(const struct replicas *replicas)
 
 /* --- words of pods --- */
 
+/* Whether the pod said something about the user under a later lease already. */
+static bool is_superseded(const struct user *user, const struct lease *lease)
+{
+    for (const struct entry *entry = user->entries; entry != NULL; entry = entry->next)
+        if (lease_is_followed_by(lease, entry->lease))
+            return true;
+    return false;
+}
+
+/* The pod says it under a new lease: what it said under those before does not count beside it. */
+static void supersede(struct user *user, const struct lease *lease)
+{
+    for (struct entry **at = &user->entries; *at != NULL;)
+        if (lease_is_followed_by((*at)->lease, lease))
+            remove_entry(user, at);
+        else
+            at = &(*at)->next;
+}
+
 /* The user, once the word is taken; NULL when it changes nothing. */
 static struct user *take(struct replica *replica, struct lease *lease, struct slice id,
                          const struct record *record)
@@ -282,10 +301,14 @@ static struct user *take(struct replica *replica, struct lease *lease, struct sl
         entry->seen = true;
     if (entry != NULL ? record->rev <= entry->rev : record->clients == 0 && !replica->loading)
         return NULL;
+    if (user != NULL && entry == NULL && is_superseded(user, lease))
+        return NULL;
     if (user == NULL && (user = add_user(replica, id)) == NULL)
         return NULL;
-    if (entry == NULL)
+    if (entry == NULL) {
         entry = add_entry(user, lease);
+        supersede(user, lease);
+    }
     entry->seen = true;
     set_entry(entry, record);
     return user;

@@ -278,13 +278,18 @@ void roster_rename(struct roster *roster, struct presence_client *client, struct
 
 /* --- coming and going --- */
 
+static void remove_peer(struct roster *roster, struct peer **at)
+{
+    struct peer *peer = *at;
+    *at = peer->next;
+    leases_put(roster->opts.leases, peer->lease);
+    mem_free(peer);
+}
+
 static void drop_peers(struct roster *roster, struct profile *profile)
 {
-    for (struct peer *peer; (peer = profile->peers) != NULL;) {
-        profile->peers = peer->next;
-        leases_put(roster->opts.leases, peer->lease);
-        mem_free(peer);
-    }
+    while (profile->peers != NULL)
+        remove_peer(roster, &profile->peers);
 }
 
 static void forget_profile(struct roster *roster, struct profile *profile)
@@ -518,14 +523,24 @@ static struct peer **find_peer(struct profile *profile, const struct lease *leas
     return at;
 }
 
+/* What the pod said under leases before does not count beside what it says now. */
+static void supersede_peers(struct roster *roster, struct profile *profile,
+                            const struct lease *lease)
+{
+    for (struct peer **at = &profile->peers; *at != NULL;)
+        if (lease_is_followed_by((*at)->lease, lease))
+            remove_peer(roster, at);
+        else
+            at = &(*at)->next;
+}
+
 static void set_peer(struct roster *roster, struct profile *profile, struct lease *lease,
                      const struct note *note)
 {
+    supersede_peers(roster, profile, lease);
     struct peer **at = find_peer(profile, lease), *peer = *at;
     if (note->gone && peer != NULL) {
-        *at = peer->next;
-        leases_put(roster->opts.leases, peer->lease);
-        mem_free(peer);
+        remove_peer(roster, at);
     } else if (!note->gone && peer == NULL) {
         peer = mem_zalloc(sizeof *peer);
         *peer = (struct peer){.lease = lease_retain(lease), .idle = note->idle};
@@ -554,12 +569,10 @@ void roster_drop_lease(struct roster *roster, const struct lease *lease, struct 
 {
     size_t at = 0;
     for (struct profile *profile; (profile = map_next(&roster->named, &at)) != NULL;) {
-        struct peer **peer_at = find_peer(profile, lease), *peer = *peer_at;
-        if (peer == NULL)
+        struct peer **peer_at = find_peer(profile, lease);
+        if (*peer_at == NULL)
             continue;
-        *peer_at = peer->next;
-        leases_put(roster->opts.leases, peer->lease);
-        mem_free(peer);
+        remove_peer(roster, peer_at);
         review(roster, profile, time);
     }
 }

@@ -500,6 +500,63 @@ describe('pods', () => {
     });
 });
 
+describe('pods that Redis parted', () => {
+    const KILLS = [
+        ['CLIENT', 'KILL', 'TYPE', 'pubsub'],
+        ['CLIENT', 'KILL', 'TYPE', 'normal', 'SKIPME', 'yes'],
+    ];
+
+    it('count nobody twice when they are back', async (t) => {
+        const { pods, redis } = await podsFor(t, 2);
+        const room = freshRoom();
+        const a = await eventsClientFor(t, pods[0], { room });
+        const b = await eventsClientFor(t, pods[1], { room });
+        await eventually('both', async () => (await listed(a, room)).length === 2);
+        const client = await redis.client();
+        for (const kill of KILLS) await client.command(...kill);
+        for (const pod of pods) await pod.statsWhere('Redis', (s) => s.redis.connected, 20000);
+        // What a pod says now comes behind what it said anew when it was back.
+        for (const status of ['busy', 'online']) {
+            await eventually('news of the other pod', async () => {
+                await askOk(b, { event: 'presence:update', data: { status, text: `${Math.random()}` } });
+                const update = await told(a, 'presence:update', user(b), 1000).catch(() => null);
+                if (update !== null) assert.equal(update.data.clients, 1);
+                return update !== null;
+            }, 20000);
+        }
+        for (const one of [a, b]) {
+            for (const { clients } of await listed(one, room)) assert.equal(clients, 1);
+        }
+        const fields = await client.command('HKEYS', `realtime:presence:${room}`);
+        assert.equal(fields.length, 2, 'nothing of the leases before');
+    });
+
+    it('hold nobody gone when it was emptied', async (t) => {
+        const { pods, redis } = await podsFor(t, 3);
+        const room = freshRoom();
+        const all = await Promise.all(pods.map((pod) => eventsClientFor(t, pod, { room })));
+        for (const one of all) {
+            await eventually('all', async () => (await listed(one, room)).length === 3);
+        }
+        const client = await redis.client();
+        // Each pod finds out by itself, in its own time: whoever is first must not judge the others.
+        for (let round = 0; round < 2; round++) {
+            await client.command('FLUSHALL');
+            await eventually('all leases anew', async () => {
+                const leases = await client.command('KEYS', 'realtime:lease:*');
+                const fields = await client.command('HKEYS', `realtime:presence:${room}`);
+                return leases.length === 3 && fields.length === 3;
+            }, 20000);
+        }
+        for (const one of all) {
+            for (const other of all) {
+                assert.deepEqual(await allTold(one, 'presence:leave', user(other)), []);
+            }
+            assert.deepEqual(names(await listed(one, room)), all.map(user).sort());
+        }
+    });
+});
+
 describe('a signed-in user', () => {
     const ENV = { AUTH_ENABLED: 'true', AUTH_JWT_SECRET: SECRET, RATE_LIMIT_ENABLED: 'false' };
     const as = (sub, claims = {}) => ({ headers: bearer(token({ sub, ...claims })) });

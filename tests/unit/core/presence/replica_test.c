@@ -452,6 +452,50 @@ static void a_dead_pod_is_dropped_while_loading_without_a_word(void)
     end(&scene);
 }
 
+static void a_pods_next_lease_takes_the_place_of_the_one_before(void)
+{
+    struct scene scene;
+    begin(&scene);
+    struct lease *first = leases_get(&scene.leases, slice_str("4f0c2a91d700000f"));
+    struct lease *next = leases_get(&scene.leases, slice_str("4f0c2a91d7000010"));
+    say(&scene, first, "ann", 2);
+    say(&scene, scene.other, "ann", 1);
+    CU_ASSERT_EQUAL(list(&scene, false).clients, 3);
+    say(&scene, next, "ann", 2);
+    CU_ASSERT_EQUAL(list(&scene, false).clients, 3);
+    CU_ASSERT_EQUAL(first->refs, 1);
+    /* What comes late under the lease before, from Redis or live, is out of date. */
+    load(&scene, first, "ann", 2, 1000);
+    say(&scene, first, "ann", 2);
+    CU_ASSERT_EQUAL(list(&scene, false).clients, 3);
+    say(&scene, next, "ann", 0);
+    CU_ASSERT_EQUAL(list(&scene, false).clients, 1);
+    expect(&scene, " +ann");
+    leases_put(&scene.leases, first);
+    leases_put(&scene.leases, next);
+    end(&scene);
+}
+
+static void a_lease_is_followed_by_later_ones_of_its_pod(void)
+{
+    struct leases leases;
+    leases_init(&leases);
+    struct lease *lease = leases_get(&leases, slice_str("4f0c2a91d700000f"));
+    const struct lease before = *lease;
+    leases_advance(&leases, lease);
+    CU_ASSERT_TRUE(slice_equals_str(lease_id(lease), "4f0c2a91d7000010"));
+    CU_ASSERT_PTR_EQUAL(map_get(&leases.by_id, lease_id(lease)), lease);
+    CU_ASSERT_PTR_NULL(map_get(&leases.by_id, lease_id(&before)));
+    CU_ASSERT_TRUE(lease_is_followed_by(&before, lease));
+    CU_ASSERT_FALSE(lease_is_followed_by(lease, &before));
+    CU_ASSERT_FALSE(lease_is_followed_by(lease, lease));
+    struct lease *stranger = leases_get(&leases, slice_str("4f0c2a91d8000020"));
+    CU_ASSERT_FALSE(lease_is_followed_by(lease, stranger));
+    leases_put(&leases, stranger);
+    leases_put(&leases, lease);
+    leases_fini(&leases);
+}
+
 static void since_is_the_earliest_of_the_pods(void)
 {
     struct scene scene;
@@ -492,6 +536,9 @@ CU_TestInfo replica_tests[] = {
     {"a_dead_pods_users_leave_at_once", a_dead_pods_users_leave_at_once},
     {"a_dead_pod_is_dropped_while_loading_without_a_word",
      a_dead_pod_is_dropped_while_loading_without_a_word},
+    {"a_pods_next_lease_takes_the_place_of_the_one_before",
+     a_pods_next_lease_takes_the_place_of_the_one_before},
+    {"a_lease_is_followed_by_later_ones_of_its_pod", a_lease_is_followed_by_later_ones_of_its_pod},
     {"since_is_the_earliest_of_the_pods", since_is_the_earliest_of_the_pods},
     CU_TEST_INFO_NULL,
 };
