@@ -85,11 +85,12 @@ void message_remember(struct window *window, struct slice room, struct slice jso
     if (!envelope_read_front(json, &front) || !slice_equals_str(front.type, "chat"))
         return;
     struct slice sender = text_slice(&front.from);
+    struct window_message sent = {
+        .id = front.id, .room = room, .sender = sender, .content = front.data};
+    if (!clock_parse_rfc3339(front.timestamp, &sent.timestamp_ms))
+        sent.timestamp_ms = clock_wall_ms(); /* a program's, in another form */
     if (front.event.len == 0 || slice_equals_str(front.event, "message:send"))
-        window_add(window, &(struct window_message){.id = front.id,
-                                                    .room = room,
-                                                    .sender = sender,
-                                                    .timestamp_ms = clock_wall_ms()});
+        window_add(window, &sent);
     else if (slice_equals_str(front.event, "message:delete") &&
              fields_read(front.data, &id, 1) == ERR_OK && id.kind == FIELD_STRING &&
              uuid_is_valid(field_text(&id)))

@@ -192,8 +192,9 @@ void window_add(struct window *window, const struct window_message *message)
         return;
     uuid_read(message->id, id);
     uint64_t room = map_hash(message->room);
+    uint64_t content = message->content.ptr != NULL ? map_hash(message->content) : 0;
     lock_acquire(&window->lock);
-    add_locked(window, id, room, 0, message);
+    add_locked(window, id, room, content, message);
     lock_release(&window->lock);
 }
 

@@ -86,6 +86,21 @@ static void the_same_again_is_a_duplicate(void)
     window_destroy(window);
 }
 
+static void a_message_from_elsewhere_that_comes_again_is_a_duplicate(void)
+{
+    struct window *window = make(SIZE);
+    struct name id = id_of(1);
+    struct window_message again = message(&id, "ann");
+    uint64_t first_ms = 0;
+    add(window, 1, "ann");
+    again.timestamp_ms = 2000;
+    CU_ASSERT_EQUAL(window_claim(window, &again, &first_ms), WINDOW_DUPLICATE);
+    CU_ASSERT_EQUAL(first_ms, 1000);
+    again.content = slice_str("{}");
+    CU_ASSERT_EQUAL(window_claim(window, &again, &first_ms), WINDOW_CONFLICT);
+    window_destroy(window);
+}
+
 static void the_case_of_an_id_makes_no_other(void)
 {
     struct window *window = make(SIZE);
@@ -220,6 +235,8 @@ static void without_memory_nothing_is_lost(void)
 
 CU_TestInfo window_tests[] = {
     {"the_same_again_is_a_duplicate", the_same_again_is_a_duplicate},
+    {"a_message_from_elsewhere_that_comes_again_is_a_duplicate",
+     a_message_from_elsewhere_that_comes_again_is_a_duplicate},
     {"the_case_of_an_id_makes_no_other", the_case_of_an_id_makes_no_other},
     {"only_the_sender_owns_a_message", only_the_sender_owns_a_message},
     {"the_oldest_is_forgotten_first", the_oldest_is_forgotten_first},
