@@ -54,7 +54,7 @@ struct presence_tell {
     struct slice room;
     struct slice data;   /* JSON */
     bool is_droppable;   /* not for clients that have much waiting */
-    struct slice except; /* the id of a client that is not told; ptr NULL: none */
+    struct slice except; /* the id of a client that is not told; empty: none */
 };
 
 struct presence_opts {

@@ -504,13 +504,25 @@ void roster_scan(struct roster *roster, struct roster_time time)
     }
 }
 
+static void note_typing(const struct profile *profile)
+{
+    for (struct tab *tab = profile->tabs; tab != NULL; tab = tab->next)
+        atomic_store(&tab->client.typing, true);
+}
+
 void roster_note_typing(struct presence_client *client)
 {
-    if (!client->named)
-        atomic_store(&client->typing, true);
+    if (client->named)
+        note_typing(tab_of(client)->profile);
     else
-        for (struct tab *tab = tab_of(client)->profile->tabs; tab != NULL; tab = tab->next)
-            atomic_store(&tab->client.typing, true);
+        atomic_store(&client->typing, true);
+}
+
+void roster_note_typing_of(struct roster *roster, struct slice id)
+{
+    const struct profile *profile = map_get(&roster->named, id);
+    if (profile != NULL)
+        note_typing(profile);
 }
 
 /* --- other pods --- */

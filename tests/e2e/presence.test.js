@@ -372,6 +372,21 @@ for (const where of ['one pod without Redis', 'two pods']) {
             assert.ok(Date.now() - began >= 5500);
         });
 
+        it('ends typing of one who goes offline, before that is told', async (t) => {
+            const room = freshRoom();
+            const watcher = await eventsClientFor(t, near, { room });
+            const typist = await eventsClientFor(t, far, { room });
+            await told(watcher, 'presence:join', user(typist));
+            await askOk(typist, { event: 'user:typing', room, data: { typing: true } });
+            await told(watcher, 'user:typing', user(typist));
+            await askOk(typist, { event: 'presence:update', data: { status: 'offline' } });
+            await told(watcher, 'presence:leave', user(typist));
+            assert.deepEqual(
+                (await allTold(watcher, 'user:typing', user(typist))).map(({ data }) => data.typing),
+                [false],
+            );
+        });
+
         it('refuses typing where one is not', async (t) => {
             const client = await eventsClientFor(t, near, { room: freshRoom() });
             const refused = (message, code, field) =>
@@ -630,6 +645,36 @@ describe('a signed-in user', () => {
         await askOk(active, { event: 'ping' });
         assert.equal((await told(watcher, 'presence:update', 'ann')).data.status, 'online');
         silent.hangUp();
+    });
+
+    it('types as one, whatever its pods', async (t) => {
+        const { pods } = await podsFor(t, 2, ENV);
+        const room = freshRoom();
+        const watchers = [];
+        for (const [i, pod] of pods.entries()) {
+            watchers.push(await eventsClientFor(t, pod, { room, ...as(`watcher-${i}`) }));
+        }
+        const tabs = [];
+        for (const pod of pods) {
+            const tab = await eventsClientFor(t, pod, as('ann'));
+            await askOk(tab, { event: 'room:join', room });
+            tabs.push(tab);
+        }
+        const next = (watcher) => told(watcher, 'user:typing', 'ann');
+        const type = (tab, typing) => askOk(tab, { event: 'user:typing', room, data: { typing } });
+        await type(tabs[0], true);
+        for (const watcher of watchers) assert.equal((await next(watcher)).data.typing, true);
+        await type(tabs[1], true);
+        await askOk(tabs[1], { room, data: 'what the other tab sent' });
+        for (const watcher of watchers) {
+            assert.equal((await next(watcher)).data.typing, false, 'no second true within 3 s');
+        }
+        await type(tabs[0], false);
+        await sleep(3000);
+        await type(tabs[0], true);
+        for (const watcher of watchers) assert.equal((await next(watcher)).data.typing, true);
+        await type(tabs[1], false);
+        for (const watcher of watchers) assert.equal((await next(watcher)).data.typing, false);
     });
 
     it('may see over HTTP who is where it may go', async (t) => {
