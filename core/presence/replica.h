@@ -13,6 +13,9 @@
  *                          ▲                                  │
  *                          └──────────── came back ───────────┘
  *
+ * Who comes back may do so on another pod, which learns the status that the user chose a moment
+ * later: for the time of grace the word of the pod that the user left counts, if it is the latest.
+ *
  * A replica that is new loads what Redis holds before it tells anything. Meanwhile words of pods
  * come live, so an entry that is gone stays as a mark until the load is over: what the load brings
  * later may be older.
@@ -50,6 +53,7 @@ struct replicas {
     uint64_t grace_ms;
     struct list all;     /* struct replica */
     struct list leaving; /* users whose last client went, by when their grace is over */
+    struct list held;    /* users of whom the word of a pod that they left counts, likewise */
     void *arg;
     void (*tell)(void *arg, struct replica *replica, enum replica_event event,
                  const struct presence_view *view);

@@ -627,6 +627,33 @@ describe('a signed-in user', () => {
         late.hangUp();
     });
 
+    for (const status of ['busy', 'offline']) {
+        it(`that is ${status} stays so on the way to another pod`, async (t) => {
+            const { pods } = await podsFor(t, 2, ENV);
+            const room = freshRoom();
+            const watchers = [];
+            for (const [i, pod] of pods.entries()) {
+                watchers.push(await eventsClientFor(t, pod, { room, ...as(`watcher-${i}`) }));
+            }
+            const join = (pod) => clientFor(t, pod, { protocol: PROTOCOL, room, ...as('ann') });
+            let ann = await join(pods[0]);
+            await askOk(ann, { event: 'presence:update', data: { status } });
+            await sleep(GRACE_MS * 1.5);
+            for (const watcher of watchers) await allTold(watcher, 'presence:join', 'ann');
+            for (const watcher of watchers) watcher.aside = [];
+            for (const pod of [pods[1], pods[0], pods[1]]) {
+                ann.hangUp();
+                ann = await join(pod);
+                await sleep(GRACE_MS / 4);
+            }
+            for (const watcher of watchers) {
+                for (const event of ['presence:join', 'presence:leave', 'presence:update']) {
+                    assert.deepEqual(await allTold(watcher, event, 'ann'), []);
+                }
+            }
+        });
+    }
+
     it('is away when it is silent everywhere', async (t) => {
         const { pods } = await podsFor(t, 2, { ...ENV, PRESENCE_AWAY: `${700 * SLOW}ms` });
         const room = freshRoom();

@@ -296,6 +296,63 @@ static void who_comes_and_goes_invisibly_is_never_told(void)
     end(&scene);
 }
 
+static void a_status_holds_for_who_comes_back_on_another_pod(void)
+{
+    struct scene scene;
+    begin(&scene);
+    say_status(&scene, scene.self, "ann", PRESENCE_BUSY, 10);
+    say(&scene, scene.self, "ann", 0);
+    say(&scene, scene.other, "ann", 1); /* it does not know yet */
+    expect(&scene, " +ann");
+    say_status(&scene, scene.other, "ann", PRESENCE_BUSY, 10);
+    say_status(&scene, scene.other, "ann", PRESENCE_ONLINE, 20); /* chosen there */
+    expect(&scene, " ~ann:online");
+    pass(&scene, GRACE_MS);
+    expect(&scene, "");
+    end(&scene);
+}
+
+static void a_status_that_nobody_repeats_ends_with_the_grace(void)
+{
+    struct scene scene;
+    begin(&scene);
+    say_status(&scene, scene.self, "ann", PRESENCE_BUSY, 10);
+    say(&scene, scene.self, "ann", 0);
+    say(&scene, scene.other, "ann", 1);
+    CU_ASSERT_EQUAL(replicas_next_ms(&scene.replicas), scene.now_ms + GRACE_MS);
+    pass(&scene, GRACE_MS - 1);
+    expect(&scene, " +ann");
+    pass(&scene, 1);
+    expect(&scene, " ~ann:online");
+    CU_ASSERT_EQUAL(replicas_next_ms(&scene.replicas), UINT64_MAX);
+    end(&scene);
+}
+
+static void the_invisible_stay_so_on_the_way_to_another_pod(void)
+{
+    struct scene scene;
+    begin(&scene);
+    say_status(&scene, scene.self, "ann", PRESENCE_OFFLINE, 10);
+    say(&scene, scene.self, "ann", 0);
+    say(&scene, scene.other, "ann", 1);
+    CU_ASSERT_STRING_EQUAL(list(&scene, true).names, "");
+    say_status(&scene, scene.other, "ann", PRESENCE_OFFLINE, 10);
+    pass(&scene, GRACE_MS);
+    expect(&scene, "");
+    end(&scene);
+}
+
+static void silence_ends_with_the_clients_that_were_silent(void)
+{
+    struct scene scene;
+    begin(&scene);
+    say_status(&scene, scene.self, "ann", PRESENCE_AWAY, 10);
+    say(&scene, scene.self, "ann", 0);
+    say(&scene, scene.other, "ann", 1);
+    expect(&scene, " +ann ~ann:online");
+    end(&scene);
+}
+
 /* --- words that come late --- */
 
 static void an_older_word_changes_nothing(void)
@@ -525,6 +582,14 @@ CU_TestInfo replica_tests[] = {
     {"the_latest_status_of_the_pods_counts", the_latest_status_of_the_pods_counts},
     {"the_invisible_leave_and_join_at_once", the_invisible_leave_and_join_at_once},
     {"who_comes_and_goes_invisibly_is_never_told", who_comes_and_goes_invisibly_is_never_told},
+    {"a_status_holds_for_who_comes_back_on_another_pod",
+     a_status_holds_for_who_comes_back_on_another_pod},
+    {"a_status_that_nobody_repeats_ends_with_the_grace",
+     a_status_that_nobody_repeats_ends_with_the_grace},
+    {"the_invisible_stay_so_on_the_way_to_another_pod",
+     the_invisible_stay_so_on_the_way_to_another_pod},
+    {"silence_ends_with_the_clients_that_were_silent",
+     silence_ends_with_the_clients_that_were_silent},
     {"an_older_word_changes_nothing", an_older_word_changes_nothing},
     {"who_was_there_before_is_not_told", who_was_there_before_is_not_told},
     {"who_comes_while_it_loads_is_told_at_its_end", who_comes_while_it_loads_is_told_at_its_end},
