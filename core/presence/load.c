@@ -89,6 +89,7 @@ static void answer(struct presence_query *query, const struct replica *replica)
     listing.views = mem_resize(NULL, query->max + 1, sizeof *listing.views);
     replica_each(replica, query->lingering, list_view, &listing);
     qsort(listing.views, listing.listed, sizeof *listing.views, compare_views);
+    query->clients = replica_count_clients(replica);
     query->done(query, listing.views, listing.listed, listing.count);
     mem_free(listing.views);
 }

@@ -480,6 +480,15 @@ void replica_drop_lease(struct replica *replica, struct lease *lease,
     mem_free(users);
 }
 
+size_t replica_count_clients(const struct replica *replica)
+{
+    size_t count = 0, at = 0;
+    for (const struct user *user; (user = map_next(&replica->users, &at)) != NULL;)
+        for (const struct entry *entry = user->entries; entry != NULL; entry = entry->next)
+            count += entry->clients;
+    return count;
+}
+
 void replica_each(const struct replica *replica, bool lingering,
                   void (*each)(void *arg, const struct presence_view *view), void *arg)
 {

@@ -98,6 +98,9 @@ void replica_drop_lease(struct replica *replica, struct lease *lease,
                         void (*each)(void *arg, struct replica *replica, struct slice user),
                         void *arg);
 
+/* The clients of all users, be they shown or not. */
+size_t replica_count_clients(const struct replica *replica);
+
 /* All who are shown; `lingering`: those too whose leave is not told yet. */
 void replica_each(const struct replica *replica, bool lingering,
                   void (*each)(void *arg, const struct presence_view *view), void *arg);

@@ -151,6 +151,27 @@ for (const where of ['one pod without Redis', 'two pods']) {
             plain.hangUp();
         });
 
+        it('counts members and lists users of all pods with the replies to joins and leaves', async (t) => {
+            const room = freshRoom();
+            const plain = await clientFor(t, far, { room });
+            const hidden = await eventsClientFor(t, far, { room });
+            await askOk(hidden, { event: 'presence:update', data: { status: 'offline' } });
+            const client = await eventsClientFor(t, near);
+            await eventually('all three', async () => {
+                const { members, presence } = await askOk(client, { event: 'room:join', room });
+                return members === 3 && presence.length === 2;
+            });
+            const left = await askOk(client, { event: 'room:leave', room });
+            assert.equal(left.members, 2);
+            assert.equal(left.presence.length, 1);
+            assert.notEqual(left.presence[0].user, user(client));
+            const again = await askOk(client, { event: 'room:leave', room });
+            assert.deepEqual({ ...again, ref: 0 }, { ...left, ref: 0 });
+            const strange = await askOk(client, { event: 'room:leave', room: `user:${user(hidden)}` });
+            assert.deepEqual([strange.members, strange.presence], [0, []]);
+            plain.hangUp();
+        });
+
         it('tells a status to every room of the user, and only a new one', async (t) => {
             const [one, two] = [freshRoom(), freshRoom()];
             const inOne = await eventsClientFor(t, near, { room: one });
