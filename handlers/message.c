@@ -14,6 +14,7 @@
 #include "core/presence/presence.h"
 #include "handlers/events.h"
 #include "handlers/service.h"
+#include "handlers/status_news.h"
 
 struct message_inbox {
     struct service *service;
@@ -121,6 +122,8 @@ void message_from_bus(void *arg, struct slice room_name, struct slice payload, b
     if (room == NULL)
         return; /* its last member has left, and Redis does not know yet */
     struct slice json = trusted ? payload : adopt(inbox, room_name, payload);
+    if (is_for_pods_alone(room_name))
+        json = status_news(inbox->service->window, json, &inbox->scratch);
     struct message *message =
         json.ptr != NULL ? message_try_create(WS_TEXT, json, received_ns) : NULL;
     if (message != NULL) {

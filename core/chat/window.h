@@ -92,3 +92,7 @@ struct window_sender {
  */
 bool window_add_mark(struct window *window, const struct window_mark *mark,
                      struct window_sender *sender);
+
+/* Notes a mark that another pod told of. False: it is no news here. Of a message that is not known
+ * here, all is news. */
+bool window_hear_mark(struct window *window, const struct window_mark *mark);

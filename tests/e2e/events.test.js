@@ -568,6 +568,45 @@ describe('a signed-in user on two pods', () => {
         assert.equal((await far.nextJson()).data, 'over');
     });
 
+    it('marks a message once, whatever its pods', async (t) => {
+        const room = freshRoom();
+        const ann = [];
+        const bob = [];
+        for (const pod of pods) {
+            ann.push(await memberFor(t, pod, room, 'ann'));
+            bob.push(await memberFor(t, pod, room, 'bob'));
+        }
+        const ids = [];
+        for (let i = 0; i < 3; i += 1) {
+            ids.push((await askOk(ann[0], { room, data: i })).id);
+            for (const client of [ann[1], ...bob]) await client.nextJson();
+        }
+        const mark = (client, status, ids) =>
+            askOk(client, { event: `message:${status}`, room, data: { ids } });
+        const next = async (ids, status) => {
+            for (const client of ann) {
+                const { data } = await nextEvent(client, 'message:status');
+                assert.deepEqual(data, { ids, status, user: 'bob', room });
+            }
+        };
+        await mark(bob[0], 'delivered', [ids[0]]);
+        await next([ids[0]], 'delivered');
+        await mark(bob[1], 'delivered', [ids[0], ids[1]]);
+        await next([ids[1]], 'delivered');
+        // At once on both pods: whichever is first.
+        await Promise.all(bob.map((client) => mark(client, 'read', ids)));
+        await next(ids, 'read');
+        for (const client of bob) {
+            await mark(client, 'delivered', ids);
+            await mark(client, 'read', ids);
+        }
+        ann[0].sendJson({ room, data: 'over' });
+        for (const client of ann) {
+            assert.equal((await nextEvent(client, undefined)).data, 'over');
+            assert.deepEqual((client.aside ?? []).filter((one) => one.event === 'message:status'), []);
+        }
+    });
+
     it('that sends what a backend sent for it is told that it was there', async (t) => {
         const room = freshRoom();
         const ann = await memberFor(t, pods[0], room, 'ann');
