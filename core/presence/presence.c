@@ -300,12 +300,14 @@ void presence_type(struct presence *presence, struct presence_client *client, st
 static void run_message(struct presence *presence, const struct event *event)
 {
     char scratch[UUID_TEXT_LEN];
-    struct slice user = roster_user_id(roster_user_of(event->client), scratch);
-    bool ended =
-        typing_end(&presence->typing, event->first, user, SLICE_NONE, loop_now_ms(presence->loop));
-    /* It may be typing in another room: its next message is looked at, too. */
-    if (!ended && presence->typing.active_count != 0)
-        atomic_store(&event->client->typing, true);
+    const struct roster_user *user = roster_user_of(event->client);
+    struct slice id = roster_user_id(user, scratch);
+    (void)typing_end(&presence->typing, event->first, id, SLICE_NONE, loop_now_ms(presence->loop));
+    for (const struct roster_seat *seat = user->seats; seat != NULL; seat = seat->next)
+        if (typing_is_active(&presence->typing, roster_room_name(seat->room), id)) {
+            atomic_store(&event->client->typing, true); /* its next message is looked at, too */
+            return;
+        }
 }
 
 void presence_message(struct presence *presence, struct presence_client *client, struct slice room)

@@ -155,6 +155,12 @@ bool typing_end(struct typing *typing, struct slice room, struct slice user, str
     return true;
 }
 
+bool typing_is_active(const struct typing *typing, struct slice room, struct slice user)
+{
+    const struct typist *typist = find(typing, room, user);
+    return typist != NULL && typist->active;
+}
+
 void typing_hear(struct typing *typing, struct slice room, struct slice user, bool is_typing,
                  uint64_t now_ms)
 {

@@ -58,6 +58,8 @@ void typing_begin(struct typing *typing, struct slice room, struct slice user, s
 bool typing_end(struct typing *typing, struct slice room, struct slice user, struct slice client,
                 uint64_t now_ms);
 
+bool typing_is_active(const struct typing *typing, struct slice room, struct slice user);
+
 /* Another pod said so. */
 void typing_hear(struct typing *typing, struct slice room, struct slice user, bool is_typing,
                  uint64_t now_ms);

@@ -371,6 +371,29 @@ for (const where of ['one pod without Redis', 'two pods']) {
             assert.equal((await allTold(typist, 'user:typing', user(typist))).length, 0);
         });
 
+        it('ends typing in each room with the message to that room', async (t) => {
+            const rooms = [freshRoom(), freshRoom()];
+            const watcher = await eventsClientFor(t, near);
+            const typist = await eventsClientFor(t, far);
+            for (const room of rooms) {
+                for (const client of [watcher, typist]) {
+                    await askOk(client, { event: 'room:join', room });
+                }
+                await told(watcher, 'presence:join', user(typist));
+            }
+            for (const room of rooms) {
+                await askOk(typist, { event: 'user:typing', room, data: { typing: true } });
+                await told(watcher, 'user:typing', user(typist));
+            }
+            const began = Date.now();
+            for (const room of rooms) {
+                await askOk(typist, { room, data: 'what I typed' });
+                const over = await told(watcher, 'user:typing', user(typist), 10000);
+                assert.deepEqual([over.room, over.data.typing], [room, false]);
+            }
+            assert.ok(Date.now() - began < 5000, 'not by itself');
+        });
+
         it('ends typing of one who says no more, and of one who leaves', async (t) => {
             const room = freshRoom();
             const watcher = await eventsClientFor(t, near, { room });

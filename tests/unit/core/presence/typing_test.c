@@ -71,6 +71,11 @@ static void rooms_and_users_are_apart(void)
     type("a", "bob", 1000);
     expect(" a/ann+ b/ann+ a/bob+");
     CU_ASSERT_EQUAL(typing.active_count, 3);
+    stop("a", "ann", NULL, 1001);
+    CU_ASSERT_FALSE(typing_is_active(&typing, slice_str("a"), slice_str("ann")));
+    CU_ASSERT_TRUE(typing_is_active(&typing, slice_str("b"), slice_str("ann")));
+    CU_ASSERT_FALSE(typing_is_active(&typing, slice_str("b"), slice_str("bob")));
+    buf_clear(&told);
     end();
 }
 
