@@ -84,15 +84,15 @@ static bool remember(const struct event_call *call, uint64_t wall_ms, bool named
     struct window *window = call->service->window;
     const struct envelope *envelope = call->envelope;
     uint64_t first_ms;
-    const struct window_message message = {.id = text_slice(&envelope->id),
-                                           .room = call->room_name,
-                                           .sender = client_user_id(call->client),
-                                           .content = envelope->data,
-                                           .timestamp_ms = wall_ms};
+    struct window_message message = {.id = text_slice(&envelope->id),
+                                     .room = call->room_name,
+                                     .sender = client_user_id(call->client),
+                                     .timestamp_ms = wall_ms};
     if (!named) {
         window_add(window, &message);
         return true;
     }
+    message.content = envelope->data.ptr != NULL ? envelope->data : slice_str("{}");
     switch (window_claim(window, &message, &first_ms)) {
     case WINDOW_NEW:
         return true;

@@ -30,12 +30,14 @@ struct change {
     struct loop_task task;
     struct bus_waiter waiter;
     struct presence_query query;
-    struct buf users; /* JSON; of a join */
+    struct buf users; /* JSON */
+    size_t members;   /* on all pods, as presence knows them */
     struct service *service;
     struct client *client;
     struct seat *seat; /* to take or to vacate; NULL: nothing changes */
     enum change_kind kind;
     bool ref_given;
+    bool is_open; /* the client may know who is in the room */
     size_t room_len, ref_len, id_len;
     char room[ROOM_NAME_MAX];
     char ref[RAW_MAX];
@@ -60,6 +62,15 @@ static void recall(const struct change *change, struct envelope *out)
 
 /* --- the reply --- */
 
+/* In the room of all presence lists everybody, members or not. */
+static size_t count_members(const struct change *change)
+{
+    size_t here = hub_count_members(change->service->hub, room_of(change));
+    if (slice_equals_str(room_of(change), PRESENCE_GLOBAL) || change->members < here)
+        return here;
+    return change->members;
+}
+
 static void free_change(struct change *change)
 {
     buf_fini(&change->users);
@@ -77,13 +88,10 @@ static void reply(struct change *change)
     buf_init(&members, REPLY_MAX);
     buf_append_str(&members, ",\"room\":");
     json_append_string(&members, room_of(change));
-    buf_printf(&members, ",\"members\":%zu",
-               hub_count_members(change->service->hub, room_of(change)));
-    if (change->kind == JOIN) {
-        buf_append_str(&members, ",\"presence\":[");
-        buf_append_slice(&members, buf_slice(&change->users));
-        buf_append_char(&members, ']');
-    }
+    buf_printf(&members, ",\"members\":%zu,\"presence\":[",
+               change->is_open ? count_members(change) : 0);
+    buf_append_slice(&members, buf_slice(&change->users));
+    buf_append_char(&members, ']');
     buf_clear(scratch);
     envelope_append_reply(scratch, &taken, buf_slice(&members));
     if (scratch->err == ERR_OK && members.err == ERR_OK)
@@ -106,6 +114,7 @@ static void on_listed(struct presence_query *query, const struct presence_view *
 {
     struct change *change = LIST_ENTRY(query, struct change, query);
     (void)count;
+    change->members = query->clients;
     for (size_t i = 0; i < listed; i++) {
         if (i != 0)
             buf_append_char(&change->users, ',');
@@ -115,17 +124,18 @@ static void on_listed(struct presence_query *query, const struct presence_view *
     loop_post(client_shard(change->client)->loop, &change->task);
 }
 
-/* Who is there is asked first: behind the client's own coming, which presence was told of. */
+/* Who is there is asked first: behind the client's own coming or going, which presence was told
+ * of. Who leaves is not told any more of those whose leave is still to come. */
 static void begin_reply(struct change *change)
 {
-    if (change->kind != JOIN || !change->ref_given) {
+    if (!change->is_open || !change->ref_given) {
         reply(change);
         free_change(change);
         return;
     }
     client_task_begin(change->client);
     change->query = (struct presence_query){.max = LISTED_MAX,
-                                            .lingering = true,
+                                            .lingering = change->kind == JOIN,
                                             .done = on_listed,
                                             .room_len = (unsigned)change->room_len};
     memcpy(change->query.room, change->room, change->room_len);
@@ -251,6 +261,12 @@ static enum err begin(const struct event_call *call, enum change_kind kind, stru
     return *seat != NULL ? ERR_OK : ERR_NOMEM;
 }
 
+static struct fault rights_of(const struct event_call *call)
+{
+    return rights_check_join(call->room_name, client_user(call->client),
+                             client_user_id(call->client), client_is_events(call->client));
+}
+
 static enum err post(const struct event_call *call, enum change_kind kind)
 {
     struct seat *seat = NULL;
@@ -264,7 +280,8 @@ static enum err post(const struct event_call *call, enum change_kind kind)
                               .client = call->client,
                               .seat = seat,
                               .kind = kind,
-                              .ref_given = call->envelope->ref_given};
+                              .ref_given = call->envelope->ref_given,
+                              .is_open = rights_of(call).code == FAULT_NONE};
     buf_init(&change->users, REPLY_MAX);
     change->room_len = copy(change->room, sizeof change->room, call->room_name);
     change->ref_len = copy(change->ref, sizeof change->ref, call->envelope->raw_ref);
@@ -276,9 +293,7 @@ static enum err post(const struct event_call *call, enum change_kind kind)
 
 static struct fault check_join(const struct event_call *call)
 {
-    struct fault fault =
-        rights_check_join(call->room_name, client_user(call->client), client_user_id(call->client),
-                          client_is_events(call->client));
+    struct fault fault = rights_of(call);
     if (fault.code == FAULT_NONE && !call->is_member &&
         client_room_count(call->client) >= call->service->max_rooms)
         fault = (struct fault){.code = FAULT_CHANNEL_ERROR,

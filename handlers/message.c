@@ -14,6 +14,7 @@
 #include "core/presence/presence.h"
 #include "handlers/events.h"
 #include "handlers/service.h"
+#include "handlers/status_news.h"
 
 struct message_inbox {
     struct service *service;
@@ -85,11 +86,12 @@ void message_remember(struct window *window, struct slice room, struct slice jso
     if (!envelope_read_front(json, &front) || !slice_equals_str(front.type, "chat"))
         return;
     struct slice sender = text_slice(&front.from);
+    struct window_message sent = {
+        .id = front.id, .room = room, .sender = sender, .content = front.data};
+    if (!clock_parse_rfc3339(front.timestamp, &sent.timestamp_ms))
+        sent.timestamp_ms = clock_wall_ms(); /* a program's, in another form */
     if (front.event.len == 0 || slice_equals_str(front.event, "message:send"))
-        window_add(window, &(struct window_message){.id = front.id,
-                                                    .room = room,
-                                                    .sender = sender,
-                                                    .timestamp_ms = clock_wall_ms()});
+        window_add(window, &sent);
     else if (slice_equals_str(front.event, "message:delete") &&
              fields_read(front.data, &id, 1) == ERR_OK && id.kind == FIELD_STRING &&
              uuid_is_valid(field_text(&id)))
@@ -120,6 +122,8 @@ void message_from_bus(void *arg, struct slice room_name, struct slice payload, b
     if (room == NULL)
         return; /* its last member has left, and Redis does not know yet */
     struct slice json = trusted ? payload : adopt(inbox, room_name, payload);
+    if (is_for_pods_alone(room_name))
+        json = status_news(inbox->service->window, json, &inbox->scratch);
     struct message *message =
         json.ptr != NULL ? message_try_create(WS_TEXT, json, received_ns) : NULL;
     if (message != NULL) {

@@ -49,3 +49,41 @@ void clock_format_rfc3339(uint64_t wall_ms, char *out)
     put_digits(out + 17, (unsigned)tm.tm_sec, 2);
     put_digits(out + 20, (unsigned)(wall_ms % 1000u), 3);
 }
+
+static bool take_digits(const char *text, int digits, unsigned *out)
+{
+    *out = 0;
+    for (int i = 0; i < digits; i++) {
+        if (text[i] < '0' || text[i] > '9')
+            return false;
+        *out = *out * 10 + (unsigned)(text[i] - '0');
+    }
+    return true;
+}
+
+/* What is written again as it stood was a time; the 30th of February becomes another day. */
+bool clock_parse_rfc3339(struct slice text, uint64_t *wall_ms)
+{
+    static const struct {
+        int at, digits;
+    } parts[] = {{0, 4}, {5, 2}, {8, 2}, {11, 2}, {14, 2}, {17, 2}, {20, 3}};
+    unsigned values[sizeof parts / sizeof *parts];
+    char again[CLOCK_RFC3339_SIZE];
+    if (text.len != sizeof again - 1)
+        return false;
+    for (size_t i = 0; i < sizeof parts / sizeof *parts; i++)
+        if (!take_digits(text.ptr + parts[i].at, parts[i].digits, &values[i]))
+            return false;
+    struct tm tm = {.tm_year = (int)values[0] - 1900,
+                    .tm_mon = (int)values[1] - 1,
+                    .tm_mday = (int)values[2],
+                    .tm_hour = (int)values[3],
+                    .tm_min = (int)values[4],
+                    .tm_sec = (int)values[5]};
+    time_t seconds = timegm(&tm);
+    if (seconds < 0)
+        return false;
+    *wall_ms = (uint64_t)seconds * 1000u + values[6];
+    clock_format_rfc3339(*wall_ms, again);
+    return memcmp(again, text.ptr, text.len) == 0;
+}

@@ -433,7 +433,7 @@ static bool read_name(struct slice *text, struct envelope_text *out)
 }
 
 /* Up to the timestamp, which is the last member; a client's data cannot pretend to be it. */
-static bool read_data(const struct slice *text, struct slice *out)
+static bool read_data(const struct slice *text, struct slice *out, struct slice *timestamp)
 {
     static const char last[] = ",\"timestamp\":\"";
     size_t len = sizeof last - 1;
@@ -441,8 +441,9 @@ static bool read_data(const struct slice *text, struct slice *out)
         if (behind > text->len)
             return false;
         *out = slice_of(text->ptr, text->len - behind);
-        if (memcmp(out->ptr + out->len, last, len) == 0)
-            return true;
+        struct slice rest = slice_skip(*text, out->len);
+        if (goes_on(&rest, last))
+            return read_plain(&rest, timestamp);
     }
     return false;
 }
@@ -460,5 +461,5 @@ bool envelope_read_front(struct slice json, struct envelope_front *out)
         return false;
     return uuid_is_valid(out->id) && goes_on(&json, ",\"from\":\"") &&
            read_name(&json, &out->from) && goes_on(&json, ",\"data\":") &&
-           read_data(&json, &out->data);
+           read_data(&json, &out->data, &out->timestamp);
 }

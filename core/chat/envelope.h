@@ -111,6 +111,7 @@ struct envelope_front {
     struct slice event; /* empty: none */
     struct envelope_text from;
     struct slice data;
+    struct slice timestamp;
 };
 
 /* False when it does not look like one; no JSON is parsed. */

@@ -192,8 +192,9 @@ void window_add(struct window *window, const struct window_message *message)
         return;
     uuid_read(message->id, id);
     uint64_t room = map_hash(message->room);
+    uint64_t content = message->content.ptr != NULL ? map_hash(message->content) : 0;
     lock_acquire(&window->lock);
-    add_locked(window, id, room, 0, message);
+    add_locked(window, id, room, content, message);
     lock_release(&window->lock);
 }
 
@@ -280,28 +281,60 @@ static struct marks *marks_of_locked(struct window *window, const struct entry *
     return &window->marks[before ? window->turn ^ 1 : window->turn];
 }
 
+static struct entry *find_in_room_locked(struct window *window, const unsigned char *id,
+                                         uint64_t room) REQUIRES(window->lock)
+{
+    struct entry *entry = find_locked(window, id, NULL);
+    while (entry != NULL && entry->room != room)
+        entry = find_locked(window, id, entry);
+    return entry;
+}
+
+/* A mark with its hashes; the id stands first in what is hashed. */
+struct mark_key {
+    unsigned char bytes[UUID_BYTES + WINDOW_SENDER_MAX];
+    uint64_t hash, room;
+};
+
+static void make_key(const struct window_mark *mark, struct mark_key *key)
+{
+    uuid_read(mark->id, key->bytes);
+    memcpy(key->bytes + UUID_BYTES, mark->user.ptr, mark->user.len);
+    key->hash = map_hash(slice_of(key->bytes, UUID_BYTES + mark->user.len)) & ~(uint64_t)1;
+    if (key->hash == 0)
+        key->hash = 2;
+    key->room = map_hash(mark->room);
+}
+
 bool window_add_mark(struct window *window, const struct window_mark *mark,
                      struct window_sender *sender)
 {
-    unsigned char key[UUID_BYTES + WINDOW_SENDER_MAX];
-    struct slice user = mark->user;
+    struct mark_key key;
     bool news = false;
-    if (window->size == 0 || user.len > WINDOW_SENDER_MAX)
+    if (window->size == 0 || mark->user.len > WINDOW_SENDER_MAX)
         return false;
-    uuid_read(mark->id, key);
-    memcpy(key + UUID_BYTES, user.ptr, user.len);
-    uint64_t hash = map_hash(slice_of(key, UUID_BYTES + user.len)) & ~(uint64_t)1;
-    uint64_t room = map_hash(mark->room);
+    make_key(mark, &key);
     lock_acquire(&window->lock);
-    struct entry *entry = find_locked(window, key, NULL);
-    while (entry != NULL && entry->room != room)
-        entry = find_locked(window, key, entry);
-    if (entry != NULL && !slice_equals(sender_of(entry), user) &&
-        add_mark(marks_of_locked(window, entry), hash != 0 ? hash : 2, mark->read)) {
+    const struct entry *entry = find_in_room_locked(window, key.bytes, key.room);
+    if (entry != NULL && !slice_equals(sender_of(entry), mark->user) &&
+        add_mark(marks_of_locked(window, entry), key.hash, mark->read)) {
         sender->len = entry->sender_len;
         memcpy(sender->bytes, sender_of(entry).ptr, sender->len);
         news = true;
     }
+    lock_release(&window->lock);
+    return news;
+}
+
+bool window_hear_mark(struct window *window, const struct window_mark *mark)
+{
+    struct mark_key key;
+    if (window->size == 0 || mark->user.len > WINDOW_SENDER_MAX)
+        return true;
+    make_key(mark, &key);
+    lock_acquire(&window->lock);
+    const struct entry *entry = find_in_room_locked(window, key.bytes, key.room);
+    bool news = entry == NULL || add_mark(marks_of_locked(window, entry), key.hash, mark->read);
     lock_release(&window->lock);
     return news;
 }

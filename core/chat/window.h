@@ -39,7 +39,7 @@ struct window_message {
     struct slice id; /* a UUID's text */
     struct slice room;
     struct slice sender;
-    struct slice content; /* what must be the same when the id comes again */
+    struct slice content; /* what must be the same when the id comes again; ptr NULL: not known */
     uint64_t timestamp_ms;
 };
 
@@ -57,7 +57,7 @@ enum window_verdict {
 enum window_verdict window_claim(struct window *window, const struct window_message *message,
                                  uint64_t *first_ms);
 
-/* A message whose id nobody claimed: the server made it, or it came from elsewhere. */
+/* A message whose id nobody claimed here: the server made it, or it came from elsewhere. */
 void window_add(struct window *window, const struct window_message *message);
 
 enum window_owner {
@@ -92,3 +92,7 @@ struct window_sender {
  */
 bool window_add_mark(struct window *window, const struct window_mark *mark,
                      struct window_sender *sender);
+
+/* Notes a mark that another pod told of. False: it is no news here. Of a message that is not known
+ * here, all is news. */
+bool window_hear_mark(struct window *window, const struct window_mark *mark);

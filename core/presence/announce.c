@@ -42,6 +42,7 @@ static struct slice field_of(char out[KEY_MAX], const struct lease *lease, struc
     return slice_of(out, (size_t)len);
 }
 
+/* The first lease of this process. */
 static void make_lease_id(char out[LEASE_ID_LEN])
 {
     char text[LEASE_ID_LEN + 1];
@@ -49,7 +50,8 @@ static void make_lease_id(char out[LEASE_ID_LEN])
     if (getrandom(&random, sizeof random, 0) != sizeof random)
         random = clock_monotonic_ns();
     snprintf(text, sizeof text, "%016llx", (unsigned long long)random);
-    memcpy(out, text, LEASE_ID_LEN);
+    memcpy(out, text, LEASE_POD_LEN);
+    memset(out + LEASE_POD_LEN, '0', LEASE_ID_LEN - LEASE_POD_LEN);
 }
 
 void announce_init(struct presence *presence)
@@ -205,13 +207,32 @@ void announce_changed(void *arg, const struct roster_user *user, const struct ro
 
 /* --- the lease --- */
 
+struct saying {
+    struct presence *presence;
+    const struct lease *before; /* NULL: this lease is the first one */
+};
+
+/* Says it, and behind that takes back what the lease before has of it. */
+static void say_anew(const struct saying *saying, const struct roster_user *user,
+                     const struct roster_seat *seat)
+{
+    struct presence *presence = saying->presence;
+    const struct roster_room *room = seat != NULL ? seat->room : presence->global;
+    char scratch[UUID_TEXT_LEN];
+    announce_changed(presence, user, seat);
+    if (saying->before != NULL)
+        announce_delete(presence, roster_room_name(room), saying->before,
+                        roster_user_id(user, scratch));
+}
+
 static void say_all_of(void *arg, const struct roster_user *user)
 {
-    announce_changed(arg, user, NULL);
+    const struct saying *saying = arg;
+    say_anew(saying, user, NULL);
     for (const struct roster_seat *seat = user->seats; seat != NULL; seat = seat->next)
-        announce_changed(arg, user, seat);
+        say_anew(saying, user, seat);
     if (roster_is_named(user))
-        announce_note(arg, user, true);
+        announce_note(saying->presence, user, true);
 }
 
 static void refresh(struct presence *presence, uint64_t now_ms)
@@ -243,14 +264,15 @@ static void set_lease(struct presence *presence, bool renew,
  */
 static void begin_lease(struct presence *presence)
 {
-    char id[LEASE_ID_LEN];
+    const struct lease before = *presence->self;
+    struct saying saying = {.presence = presence};
     if (presence->is_written) {
-        make_lease_id(id);
-        leases_rename(&presence->leases, presence->self, slice_of(id, sizeof id));
+        leases_advance(&presence->leases, presence->self);
+        saying.before = &before;
     }
     presence->is_written = true;
     set_lease(presence, false, NULL);
-    roster_each(&presence->roster, say_all_of, presence);
+    roster_each(&presence->roster, say_all_of, &saying);
     refresh(presence, loop_now_ms(presence->loop));
 }
 
@@ -261,14 +283,21 @@ static void end_lease(struct presence *presence)
     bus_command(presence->bus, words, 2, NULL, NULL);
 }
 
+/* Be it that it was over or that Redis was emptied: the other pods' leases may be gone likewise, so
+ * they have their time to come back, too. */
+void announce_lease_lost(struct presence *presence)
+{
+    log_warn("presence:lease_lost", log_str("reason", "Redis does not have it any more"));
+    begin_lease(presence);
+    load_all(presence, loop_now_ms(presence->loop));
+}
+
 static void on_renewed(struct presence *presence, void *arg, const struct ask *ask)
 {
     (void)arg;
     /* Failed: commands are not taken any more, or Redis refuses; the next time again. */
-    if (ask->failed || !presence->store_is_up || ask->texts[0].ptr != NULL)
-        return;
-    log_warn("presence:lease_lost", log_str("reason", "it was not renewed in time"));
-    begin_lease(presence);
+    if (!ask->failed && presence->store_is_up && ask->texts[0].ptr == NULL)
+        announce_lease_lost(presence);
 }
 
 static void renew(struct presence *presence, uint64_t now_ms)

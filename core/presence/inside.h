@@ -61,6 +61,8 @@ void announce_typing(struct presence *presence, struct slice room, struct slice 
 void announce_leave(struct presence *presence);
 /* Commands are taken, or not any more. */
 void announce_commands(struct presence *presence, bool taken);
+/* Redis does not have the pod's lease any more: all is said anew. */
+void announce_lease_lost(struct presence *presence);
 /* Signals what the turn brought, renews the lease. */
 void announce_turn(struct presence *presence, uint64_t now_ms);
 uint64_t announce_next_ms(const struct presence *presence);

@@ -50,9 +50,28 @@ void leases_put(struct leases *leases, struct lease *lease)
     mem_free(lease);
 }
 
-void leases_rename(struct leases *leases, struct lease *lease, struct slice id)
+/* The digits of the number, as in an odometer; behind the last one it would begin anew. */
+static void count_up(char *digits, size_t count)
+{
+    static const char hex[] = "0123456789abcdef";
+    for (size_t i = count; i-- > 0;) {
+        const char *digit = memchr(hex, digits[i], sizeof hex - 1);
+        assert(digit != NULL);
+        digits[i] = digit[1] != '\0' ? digit[1] : hex[0];
+        if (digits[i] != hex[0])
+            return;
+    }
+}
+
+void leases_advance(struct leases *leases, struct lease *lease)
 {
     map_remove(&leases->by_id, lease_id(lease));
-    memcpy(lease->id, id.ptr, LEASE_ID_LEN);
+    count_up(lease->id + LEASE_POD_LEN, LEASE_ID_LEN - LEASE_POD_LEN);
     add(leases, lease);
+}
+
+bool lease_is_followed_by(const struct lease *lease, const struct lease *later)
+{
+    return memcmp(lease->id, later->id, LEASE_POD_LEN) == 0 &&
+           memcmp(lease->id, later->id, LEASE_ID_LEN) < 0;
 }

@@ -89,6 +89,7 @@ static void answer(struct presence_query *query, const struct replica *replica)
     listing.views = mem_resize(NULL, query->max + 1, sizeof *listing.views);
     replica_each(replica, query->lingering, list_view, &listing);
     qsort(listing.views, listing.listed, sizeof *listing.views, compare_views);
+    query->clients = replica_count_clients(replica);
     query->done(query, listing.views, listing.listed, listing.count);
     mem_free(listing.views);
 }
@@ -165,8 +166,8 @@ static void end_lease(struct presence *presence, struct lease *lease)
     leases_put(&presence->leases, lease);
 }
 
-/* Asks for some leases' keys: of all others, or of those never heard of. The ids stand in `arg` of
- * the answer, in the order of the keys. */
+/* Asks for some leases' keys: of all, the pod's own first, or of those never heard of. The ids
+ * stand in `arg` of the answer, in the order of the keys. */
 struct lease_check {
     struct load *load; /* NULL: not for one */
     size_t count;
@@ -175,9 +176,20 @@ struct lease_check {
 
 static void end_load(struct load *load, bool failed);
 
+/* Whether Redis lost the pod's own lease, so that it says nothing about the others'. */
+static bool is_own_lost(const struct presence *presence, const struct lease_check *check,
+                        const struct ask *ask)
+{
+    return check->load == NULL && presence->store_is_up && !ask->failed && ask->count != 0 &&
+           ask->texts[0].ptr == NULL &&
+           memcmp(check->ids[0], presence->self->id, LEASE_ID_LEN) == 0;
+}
+
 static void on_checked(struct presence *presence, void *arg, const struct ask *ask)
 {
     struct lease_check *check = arg;
+    if (is_own_lost(presence, check, ask))
+        announce_lease_lost(presence);
     bool judged = loop_now_ms(presence->loop) >= presence->judge_ms;
     for (size_t i = 0; i < check->count && i < ask->count && !ask->failed; i++) {
         struct slice id = slice_of(check->ids[i], LEASE_ID_LEN);
@@ -194,21 +206,27 @@ static void on_checked(struct presence *presence, void *arg, const struct ask *a
     mem_free(check);
 }
 
-static bool check_leases(struct presence *presence, bool unknown_only, struct load *load)
+static void add_check(struct lease_check *check, struct buf *keys, const struct lease *lease)
+{
+    if (check->count == LEASES_AT_ONCE)
+        return;
+    memcpy(check->ids[check->count++], lease->id, LEASE_ID_LEN);
+    buf_append_str(keys, LEASE_KEY);
+    buf_append_slice(keys, lease_id(lease));
+}
+
+static bool check_leases(struct presence *presence, struct load *load)
 {
     struct lease_check *check = mem_zalloc(sizeof *check);
     struct slice *words = mem_resize(NULL, LEASES_AT_ONCE + 1, sizeof *words);
     struct buf keys;
     size_t at = 0, prefix = sizeof LEASE_KEY - 1;
     buf_init(&keys, SIZE_MAX / 2);
-    for (const struct lease *lease; (lease = map_next(&presence->leases.by_id, &at)) != NULL;) {
-        if (lease == presence->self || (unknown_only && lease->is_known) ||
-            check->count == LEASES_AT_ONCE)
-            continue;
-        memcpy(check->ids[check->count++], lease->id, LEASE_ID_LEN);
-        buf_append_str(&keys, LEASE_KEY);
-        buf_append_slice(&keys, lease_id(lease));
-    }
+    if (load == NULL)
+        add_check(check, &keys, presence->self);
+    for (const struct lease *lease; (lease = map_next(&presence->leases.by_id, &at)) != NULL;)
+        if (lease != presence->self && (load == NULL || !lease->is_known))
+            add_check(check, &keys, lease);
     words[0] = slice_str("MGET");
     for (size_t i = 0; i < check->count; i++)
         words[i + 1] = slice_of(keys.ptr + i * (prefix + LEASE_ID_LEN), prefix + LEASE_ID_LEN);
@@ -269,7 +287,9 @@ static void take_record(void *arg, const struct record *record)
     const struct taking *taking = arg;
     struct presence *presence = taking->load->presence;
     struct lease *lease = leases_get(&presence->leases, taking->lease);
-    if (lease != presence->self)
+    if (lease_is_followed_by(lease, presence->self)) /* of one who went while Redis was away */
+        announce_delete(presence, room_name(taking->load), lease, taking->user);
+    else if (lease != presence->self)
         replica_take_loaded(taking->load->replica, lease, taking->user, record,
                             loop_now_ms(presence->loop));
     leases_put(&presence->leases, lease);
@@ -302,7 +322,7 @@ static void on_page(struct presence *presence, void *arg, const struct ask *ask)
             take_field(load, ask->texts[i], ask->texts[i + 1]);
     if (!slice_equals_str(ask->texts[0], "0"))
         ask_page(load, ask->texts[0]);
-    else if (!check_leases(presence, true, load))
+    else if (!check_leases(presence, load))
         end_load(load, false);
 }
 
@@ -521,7 +541,7 @@ void load_turn(struct presence *presence, uint64_t now_ms)
     if (!presence->store_is_up || now_ms < presence->poll_ms)
         return;
     presence->poll_ms = now_ms + PRESENCE_POLL_MS;
-    check_leases(presence, false, NULL);
+    check_leases(presence, NULL);
     if (!presence->is_settled) {
         presence->is_settled = true;
         reload_all(presence);

@@ -92,31 +92,30 @@ static void on_tell(void *arg, struct replica *replica, enum replica_event event
     atomic_fetch_add_explicit(&presence->told_total[event], 1, memory_order_relaxed);
 }
 
-static void tell_typing(struct presence *presence, struct slice room, struct slice user,
-                        struct slice except, bool typing)
+static void tell_typing(struct presence *presence, const struct typing_word *word)
 {
     struct buf data;
     buf_init(&data, SIZE_MAX / 2);
     buf_append_str(&data, "{\"user\":");
-    json_append_string(&data, user);
-    buf_append_str(&data, typing ? ",\"typing\":true}" : ",\"typing\":false}");
+    json_append_string(&data, word->user);
+    buf_append_str(&data, word->typing ? ",\"typing\":true}" : ",\"typing\":false}");
     const struct presence_tell tell = {.event = "user:typing",
-                                       .room = room,
+                                       .room = word->room,
                                        .data = buf_slice(&data),
                                        .is_droppable = true,
-                                       .except = except};
+                                       .except = word->client};
     if (data.err == ERR_OK)
         presence->opts.tell(presence->opts.arg, &tell);
     buf_fini(&data);
     atomic_fetch_add_explicit(&presence->typing_total, 1, memory_order_relaxed);
 }
 
-static void on_typing(void *arg, struct slice room, struct slice user, struct slice client,
-                      bool typing)
+static void on_typing(void *arg, const struct typing_word *word)
 {
     struct presence *presence = arg;
-    tell_typing(presence, room, user, client, typing);
-    announce_typing(presence, room, user, typing);
+    tell_typing(presence, word);
+    if (!word->heard)
+        announce_typing(presence, word->room, word->user, word->typing);
 }
 
 static void on_watch(void *arg, struct slice user, bool wanted)
@@ -245,8 +244,20 @@ void presence_wake(struct presence *presence, struct presence_client *client)
         post(presence, &(struct event){.run = run_wake, .client = client});
 }
 
+/* Before the user is gone to others: the end of its typing later on would be a sign of life. */
+static void end_typing_everywhere(struct presence *presence, const struct roster_user *user)
+{
+    char scratch[UUID_TEXT_LEN];
+    struct slice id = roster_user_id(user, scratch);
+    for (const struct roster_seat *seat = user->seats; seat != NULL; seat = seat->next)
+        typing_end(&presence->typing, roster_room_name(seat->room), id, SLICE_NONE,
+                   loop_now_ms(presence->loop));
+}
+
 static void run_update(struct presence *presence, const struct event *event)
 {
+    if (event->status == PRESENCE_OFFLINE)
+        end_typing_everywhere(presence, roster_user_of(event->client));
     roster_choose(&presence->roster, event->client, event->status, event->first, now(presence));
 }
 
@@ -294,12 +305,14 @@ void presence_type(struct presence *presence, struct presence_client *client, st
 static void run_message(struct presence *presence, const struct event *event)
 {
     char scratch[UUID_TEXT_LEN];
-    struct slice user = roster_user_id(roster_user_of(event->client), scratch);
-    bool ended =
-        typing_end(&presence->typing, event->first, user, SLICE_NONE, loop_now_ms(presence->loop));
-    /* It may be typing in another room: its next message is looked at, too. */
-    if (!ended && presence->typing.active_count != 0)
-        atomic_store(&event->client->typing, true);
+    const struct roster_user *user = roster_user_of(event->client);
+    struct slice id = roster_user_id(user, scratch);
+    (void)typing_end(&presence->typing, event->first, id, SLICE_NONE, loop_now_ms(presence->loop));
+    for (const struct roster_seat *seat = user->seats; seat != NULL; seat = seat->next)
+        if (typing_is_active(&presence->typing, roster_room_name(seat->room), id)) {
+            atomic_store(&event->client->typing, true); /* its next message is looked at, too */
+            return;
+        }
 }
 
 void presence_message(struct presence *presence, struct presence_client *client, struct slice room)
@@ -376,9 +389,13 @@ static void on_note(void *arg, struct slice id, const struct note *note)
 static void on_typing_signal(void *arg, struct slice user, bool typing)
 {
     const struct signal *signal = arg;
-    const struct roster_room *room = roster_find_room(&signal->presence->roster, signal->room);
-    if (room != NULL && room->replica != NULL)
-        tell_typing(signal->presence, signal->room, user, SLICE_NONE, typing);
+    struct presence *presence = signal->presence;
+    const struct roster_room *room = roster_find_room(&presence->roster, signal->room);
+    if (room == NULL || room->replica == NULL)
+        return;
+    typing_hear(&presence->typing, signal->room, user, typing, loop_now_ms(presence->loop));
+    if (typing)
+        roster_note_typing_of(&presence->roster, user);
 }
 
 static void run_signal(struct presence *presence, const struct event *event)

@@ -54,7 +54,7 @@ struct presence_tell {
     struct slice room;
     struct slice data;   /* JSON */
     bool is_droppable;   /* not for clients that have much waiting */
-    struct slice except; /* the id of a client that is not told; ptr NULL: none */
+    struct slice except; /* the id of a client that is not told; empty: none */
 };
 
 struct presence_opts {
@@ -138,6 +138,7 @@ struct presence_query {
     struct presence *presence;
     uint64_t due_ms;
     size_t max;     /* users to be listed */
+    size_t clients; /* written for `done`: of all users, those not to be seen included */
     bool lingering; /* with those whose leave was not told yet */
     /* On the presence thread, exactly once; may free the query. `users` is good for the call, in
      * the order of their coming where all are listed. */

@@ -25,10 +25,11 @@ struct entry {
 };
 
 struct user {
-    struct list_link leaving;
+    struct list_link leaving, held;
     struct replica *replica;
-    uint64_t due_ms; /* when its leave is */
-    uint64_t told;   /* hash of what was told last */
+    uint64_t due_ms;    /* when its leave is */
+    uint64_t let_go_ms; /* when the words of pods that it left stop counting */
+    uint64_t told;      /* hash of what was told last */
     struct entry *entries;
     bool is_told; /* clients think that it is here */
     bool is_new;  /* came live while nothing was told yet */
@@ -41,6 +42,7 @@ void replicas_init(struct replicas *replicas, struct leases *leases, uint64_t gr
     *replicas = (struct replicas){.leases = leases, .grace_ms = grace_ms};
     list_init(&replicas->all);
     list_init(&replicas->leaving);
+    list_init(&replicas->held);
 }
 
 void replica_init(struct replica *replica, struct replicas *replicas, struct slice name)
@@ -66,6 +68,13 @@ static struct words *make_words(const struct record *record)
     if (record->text.len != 0)
         memcpy(words->bytes + record->name.len, record->text.ptr, record->text.len);
     return words;
+}
+
+/* Whether a pod that the user left still has a say. A status of away may have come of silence,
+ * which is over when the user comes back. */
+static bool is_held(const struct entry *entry)
+{
+    return entry->clients == 0 && entry->stamp_ms != 0 && entry->status != PRESENCE_AWAY;
 }
 
 static void set_entry(struct entry *entry, const struct record *record)
@@ -133,6 +142,7 @@ static struct user *add_user(struct replica *replica, struct slice id)
 static void free_user(struct user *user)
 {
     list_remove(&user->leaving);
+    list_remove(&user->held);
     while (user->entries != NULL)
         remove_entry(user, &user->entries);
     mem_free(user);
@@ -144,16 +154,25 @@ static void forget_user(struct user *user)
     free_user(user);
 }
 
+/* Whether of two pods' words the first one tells the status, and which has clients if both may. */
+static bool is_later(const struct entry *entry, const struct entry *than)
+{
+    bool counts = entry->clients != 0 || is_held(entry);
+    bool other_counts = than->clients != 0 || is_held(than);
+    if (counts != other_counts)
+        return counts;
+    if (entry->stamp_ms != than->stamp_ms)
+        return entry->stamp_ms > than->stamp_ms;
+    return entry->clients != 0 && than->clients == 0;
+}
+
 /* The pods' words together: the latest status counts, be it of a pod whose clients just went. */
 static struct presence_view look(const struct user *user)
 {
     struct presence_view view = {.user = id_of(user), .text = slice_str("")};
     const struct entry *latest = NULL;
     for (const struct entry *entry = user->entries; entry != NULL; entry = entry->next) {
-        bool better =
-            latest == NULL || (entry->clients != 0 && latest->clients == 0) ||
-            ((entry->clients != 0) == (latest->clients != 0) && entry->stamp_ms > latest->stamp_ms);
-        if (better)
+        if (latest == NULL || is_later(entry, latest))
             latest = entry;
         if (entry->clients != 0 && (view.clients == 0 || entry->since_ms < view.since_ms))
             view.since_ms = entry->since_ms;
@@ -206,11 +225,36 @@ static void begin_leaving(struct user *user, uint64_t now_ms)
     list_push_back(&replicas->leaving, &user->leaving);
 }
 
+static bool is_any_held(const struct user *user)
+{
+    for (const struct entry *entry = user->entries; entry != NULL; entry = entry->next)
+        if (is_held(entry))
+            return true;
+    return false;
+}
+
+/* The user left a pod: what that said counts for the time of grace. */
+static void hold(struct user *user, uint64_t now_ms)
+{
+    struct replicas *replicas = user->replica->replicas;
+    user->let_go_ms = now_ms + replicas->grace_ms;
+    list_remove(&user->held);
+    list_push_back(&replicas->held, &user->held);
+}
+
+static void let_go(struct user *user)
+{
+    list_remove(&user->held);
+    for (struct entry *entry = user->entries; entry != NULL; entry = entry->next)
+        if (is_held(entry))
+            entry->stamp_ms = 0;
+}
+
 /* Marks of pods that the user has left. */
 static void prune(struct user *user)
 {
     for (struct entry **at = &user->entries; *at != NULL;)
-        if ((*at)->clients == 0)
+        if ((*at)->clients == 0 && !is_held(*at))
             remove_entry(user, at);
         else
             at = &(*at)->next;
@@ -237,7 +281,7 @@ static bool judge(struct user *user, bool has_grace, uint64_t now_ms)
     } else if (user->is_told) {
         tell_leave(user, view);
     }
-    if (user->is_told || view.clients != 0 || loading)
+    if (user->is_told || view.clients != 0 || loading || is_any_held(user))
         return true;
     forget_user(user);
     return false;
@@ -252,7 +296,7 @@ void replica_fini(struct replica *replica)
     list_remove(&replica->link);
 }
 
-void replicas_expire(struct replicas *replicas, uint64_t now_ms)
+static void expire_leaving(struct replicas *replicas, uint64_t now_ms)
 {
     for (struct list_link *link; (link = list_first(&replicas->leaving)) != NULL;) {
         struct user *user = LIST_ENTRY(link, struct user, leaving);
@@ -264,17 +308,59 @@ void replicas_expire(struct replicas *replicas, uint64_t now_ms)
     }
 }
 
+static void expire_held(struct replicas *replicas, uint64_t now_ms)
+{
+    for (struct list_link *link; (link = list_first(&replicas->held)) != NULL;) {
+        struct user *user = LIST_ENTRY(link, struct user, held);
+        if (user->let_go_ms > now_ms)
+            return;
+        let_go(user);
+        (void)judge(user, true, now_ms);
+    }
+}
+
+void replicas_expire(struct replicas *replicas, uint64_t now_ms)
+{
+    expire_leaving(replicas, now_ms);
+    expire_held(replicas, now_ms);
+}
+
 uint64_t replicas_next_ms(const struct replicas *replicas)
 {
-    const struct list_link *link = list_first(&replicas->leaving);
-    return link != NULL ? LIST_ENTRY(link, struct user, leaving)->due_ms : UINT64_MAX;
+    const struct list_link *leaving = list_first(&replicas->leaving);
+    const struct list_link *held = list_first(&replicas->held);
+    uint64_t next_ms = UINT64_MAX;
+    if (leaving != NULL)
+        next_ms = LIST_ENTRY(leaving, struct user, leaving)->due_ms;
+    if (held != NULL && LIST_ENTRY(held, struct user, held)->let_go_ms < next_ms)
+        next_ms = LIST_ENTRY(held, struct user, held)->let_go_ms;
+    return next_ms;
 }
 
 /* --- words of pods --- */
 
+/* Whether the pod said something about the user under a later lease already. */
+static bool is_superseded(const struct user *user, const struct lease *lease)
+{
+    for (const struct entry *entry = user->entries; entry != NULL; entry = entry->next)
+        if (lease_is_followed_by(lease, entry->lease))
+            return true;
+    return false;
+}
+
+/* The pod says it under a new lease: what it said under those before does not count beside it. */
+static void supersede(struct user *user, const struct lease *lease)
+{
+    for (struct entry **at = &user->entries; *at != NULL;)
+        if (lease_is_followed_by((*at)->lease, lease))
+            remove_entry(user, at);
+        else
+            at = &(*at)->next;
+}
+
 /* The user, once the word is taken; NULL when it changes nothing. */
 static struct user *take(struct replica *replica, struct lease *lease, struct slice id,
-                         const struct record *record)
+                         const struct record *record, uint64_t now_ms)
 {
     struct user *user = map_get(&replica->users, id);
     struct entry *entry = user != NULL ? *find_entry(user, lease) : NULL;
@@ -282,12 +368,18 @@ static struct user *take(struct replica *replica, struct lease *lease, struct sl
         entry->seen = true;
     if (entry != NULL ? record->rev <= entry->rev : record->clients == 0 && !replica->loading)
         return NULL;
+    if (user != NULL && entry == NULL && is_superseded(user, lease))
+        return NULL;
     if (user == NULL && (user = add_user(replica, id)) == NULL)
         return NULL;
-    if (entry == NULL)
+    if (entry == NULL) {
         entry = add_entry(user, lease);
+        supersede(user, lease);
+    }
     entry->seen = true;
     set_entry(entry, record);
+    if (is_held(entry))
+        hold(user, now_ms);
     return user;
 }
 
@@ -295,7 +387,7 @@ void replica_apply(struct replica *replica, struct lease *lease, struct slice id
                    const struct record *record, uint64_t now_ms)
 {
     bool was_there = map_get(&replica->users, id) != NULL;
-    struct user *user = take(replica, lease, id, record);
+    struct user *user = take(replica, lease, id, record, now_ms);
     if (user == NULL)
         return;
     user->is_new |= replica->silent && !was_there;
@@ -314,7 +406,7 @@ void replica_begin_load(struct replica *replica)
 void replica_take_loaded(struct replica *replica, struct lease *lease, struct slice id,
                          const struct record *record, uint64_t now_ms)
 {
-    struct user *user = take(replica, lease, id, record);
+    struct user *user = take(replica, lease, id, record, now_ms);
     if (user == NULL)
         return;
     /* It was there on another pod before it came live to this one. */
@@ -325,8 +417,10 @@ void replica_take_loaded(struct replica *replica, struct lease *lease, struct sl
 static void sweep_user(struct user *user, const struct lease *self)
 {
     for (struct entry *entry = user->entries; entry != NULL; entry = entry->next)
-        if (!entry->seen && entry->lease != self)
+        if (!entry->seen && entry->lease != self) {
             entry->clients = 0;
+            entry->stamp_ms = 0;
+        }
 }
 
 /* Users may go while they are judged, so they are gathered first. */
@@ -375,6 +469,7 @@ void replica_drop_lease(struct replica *replica, struct lease *lease,
             continue;
         each(arg, replica, id_of(users[i]));
         entry->clients = 0;
+        entry->stamp_ms = 0; /* nothing of it counts */
         if (!judge(users[i], false, 0))
             continue;
         struct entry **at = find_entry(users[i], lease);
@@ -383,6 +478,15 @@ void replica_drop_lease(struct replica *replica, struct lease *lease,
     }
     leases_put(replica->replicas->leases, lease);
     mem_free(users);
+}
+
+size_t replica_count_clients(const struct replica *replica)
+{
+    size_t count = 0, at = 0;
+    for (const struct user *user; (user = map_next(&replica->users, &at)) != NULL;)
+        for (const struct entry *entry = user->entries; entry != NULL; entry = entry->next)
+            count += entry->clients;
+    return count;
 }
 
 void replica_each(const struct replica *replica, bool lingering,

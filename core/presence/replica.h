@@ -13,6 +13,9 @@
  *                          ▲                                  │
  *                          └──────────── came back ───────────┘
  *
+ * Who comes back may do so on another pod, which learns the status that the user chose a moment
+ * later: for the time of grace the word of the pod that the user left counts, if it is the latest.
+ *
  * A replica that is new loads what Redis holds before it tells anything. Meanwhile words of pods
  * come live, so an entry that is gone stays as a mark until the load is over: what the load brings
  * later may be older.
@@ -50,6 +53,7 @@ struct replicas {
     uint64_t grace_ms;
     struct list all;     /* struct replica */
     struct list leaving; /* users whose last client went, by when their grace is over */
+    struct list held;    /* users of whom the word of a pod that they left counts, likewise */
     void *arg;
     void (*tell)(void *arg, struct replica *replica, enum replica_event event,
                  const struct presence_view *view);
@@ -93,6 +97,9 @@ void replica_end_load(struct replica *replica, const struct lease *self, bool sw
 void replica_drop_lease(struct replica *replica, struct lease *lease,
                         void (*each)(void *arg, struct replica *replica, struct slice user),
                         void *arg);
+
+/* The clients of all users, be they shown or not. */
+size_t replica_count_clients(const struct replica *replica);
 
 /* All who are shown; `lingering`: those too whose leave is not told yet. */
 void replica_each(const struct replica *replica, bool lingering,

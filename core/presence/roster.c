@@ -286,13 +286,18 @@ void roster_rename(struct roster *roster, struct presence_client *client, struct
 
 /* --- coming and going --- */
 
+static void remove_peer(struct roster *roster, struct peer **at)
+{
+    struct peer *peer = *at;
+    *at = peer->next;
+    leases_put(roster->opts.leases, peer->lease);
+    mem_free(peer);
+}
+
 static void drop_peers(struct roster *roster, struct profile *profile)
 {
-    for (struct peer *peer; (peer = profile->peers) != NULL;) {
-        profile->peers = peer->next;
-        leases_put(roster->opts.leases, peer->lease);
-        mem_free(peer);
-    }
+    while (profile->peers != NULL)
+        remove_peer(roster, &profile->peers);
 }
 
 static void forget_profile(struct roster *roster, struct profile *profile)
@@ -507,13 +512,25 @@ void roster_scan(struct roster *roster, struct roster_time time)
     }
 }
 
+static void note_typing(const struct profile *profile)
+{
+    for (struct tab *tab = profile->tabs; tab != NULL; tab = tab->next)
+        atomic_store(&tab->client.typing, true);
+}
+
 void roster_note_typing(struct presence_client *client)
 {
-    if (!client->named)
-        atomic_store(&client->typing, true);
+    if (client->named)
+        note_typing(tab_of(client)->profile);
     else
-        for (struct tab *tab = tab_of(client)->profile->tabs; tab != NULL; tab = tab->next)
-            atomic_store(&tab->client.typing, true);
+        atomic_store(&client->typing, true);
+}
+
+void roster_note_typing_of(struct roster *roster, struct slice id)
+{
+    const struct profile *profile = map_get(&roster->named, id);
+    if (profile != NULL)
+        note_typing(profile);
 }
 
 /* --- other pods --- */
@@ -526,14 +543,24 @@ static struct peer **find_peer(struct profile *profile, const struct lease *leas
     return at;
 }
 
+/* What the pod said under leases before does not count beside what it says now. */
+static void supersede_peers(struct roster *roster, struct profile *profile,
+                            const struct lease *lease)
+{
+    for (struct peer **at = &profile->peers; *at != NULL;)
+        if (lease_is_followed_by((*at)->lease, lease))
+            remove_peer(roster, at);
+        else
+            at = &(*at)->next;
+}
+
 static void set_peer(struct roster *roster, struct profile *profile, struct lease *lease,
                      const struct note *note)
 {
+    supersede_peers(roster, profile, lease);
     struct peer **at = find_peer(profile, lease), *peer = *at;
     if (note->gone && peer != NULL) {
-        *at = peer->next;
-        leases_put(roster->opts.leases, peer->lease);
-        mem_free(peer);
+        remove_peer(roster, at);
     } else if (!note->gone && peer == NULL) {
         peer = mem_zalloc(sizeof *peer);
         *peer = (struct peer){.lease = lease_retain(lease), .idle = note->idle};
@@ -562,12 +589,10 @@ void roster_drop_lease(struct roster *roster, const struct lease *lease, struct 
 {
     size_t at = 0;
     for (struct profile *profile; (profile = map_next(&roster->named, &at)) != NULL;) {
-        struct peer **peer_at = find_peer(profile, lease), *peer = *peer_at;
-        if (peer == NULL)
+        struct peer **peer_at = find_peer(profile, lease);
+        if (*peer_at == NULL)
             continue;
-        *peer_at = peer->next;
-        leases_put(roster->opts.leases, peer->lease);
-        mem_free(peer);
+        remove_peer(roster, peer_at);
         review(roster, profile, time);
     }
 }

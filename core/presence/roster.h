@@ -168,6 +168,8 @@ void roster_ask(struct roster *roster, struct slice room);
 
 /* The user types: the next message of each of its clients is told. */
 void roster_note_typing(struct presence_client *client);
+/* The same for a user that types on another pod, should it have clients here. */
+void roster_note_typing_of(struct roster *roster, struct slice id);
 
 /* --- questions --- */
 

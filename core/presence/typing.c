@@ -1,5 +1,5 @@
 /*
- * Both lists have one fixed span each, so who is put at the end is due last. A slash stands in no
+ * Each list has one fixed span, so who is put at the end is due last. A slash stands in no
  * name, so user and room make one key.
  */
 #include "core/presence/typing.h"
@@ -11,23 +11,24 @@
 enum { KEY_MAX = 512, CLIENT_MAX = 36 };
 
 struct typist {
-    struct list_link link; /* in active or quiet */
+    struct list_link link; /* in active, heard or quiet */
     uint64_t due_ms;
     uint64_t told_ms; /* when a true was passed on last */
+    bool was_told;
     bool active;
-    unsigned client_len;
+    unsigned client_len; /* 0: no client here typed */
     char client[CLIENT_MAX];
     unsigned user_len, key_len;
     char key[]; /* user, slash, room */
 };
 
 void typing_init(struct typing *typing, void *arg,
-                 void (*tell)(void *arg, struct slice room, struct slice user, struct slice client,
-                              bool typing))
+                 void (*tell)(void *arg, const struct typing_word *word))
 {
     *typing = (struct typing){.arg = arg, .tell = tell};
     map_init(&typing->typists);
     list_init(&typing->active);
+    list_init(&typing->heard);
     list_init(&typing->quiet);
 }
 
@@ -40,8 +41,8 @@ static void forget(struct typing *typing, struct typist *typist)
 
 void typing_fini(struct typing *typing)
 {
-    struct list *lists[] = {&typing->active, &typing->quiet};
-    for (size_t i = 0; i < 2; i++)
+    struct list *lists[] = {&typing->active, &typing->heard, &typing->quiet};
+    for (size_t i = 0; i < sizeof lists / sizeof *lists; i++)
         for (struct list_link *link; (link = list_first(lists[i])) != NULL;)
             forget(typing, LIST_ENTRY(link, struct typist, link));
     map_fini(&typing->typists);
@@ -83,43 +84,63 @@ static struct typist *add(struct typing *typing, struct slice room, struct slice
     return typist;
 }
 
-static void tell(struct typing *typing, const struct typist *typist, bool is_typing)
+static struct slice client_of(const struct typist *typist)
+{
+    return slice_of(typist->client, typist->client_len);
+}
+
+static void tell(struct typing *typing, const struct typist *typist, bool heard)
 {
     struct slice key = slice_of(typist->key, typist->key_len);
-    typing->tell(typing->arg, slice_skip(key, typist->user_len + 1),
-                 slice_of(typist->key, typist->user_len),
-                 slice_of(typist->client, typist->client_len), is_typing);
+    const struct typing_word word = {.room = slice_skip(key, typist->user_len + 1),
+                                     .user = slice_of(typist->key, typist->user_len),
+                                     .client = client_of(typist),
+                                     .typing = typist->active,
+                                     .heard = heard};
+    typing->tell(typing->arg, &word);
+}
+
+/* The one who typed, ready to be put on a list; NULL: the pause after its end goes on. */
+static struct typist *begin(struct typing *typing, struct slice room, struct slice user,
+                            uint64_t now_ms, bool *paused)
+{
+    struct typist *typist = find(typing, room, user);
+    if (typist == NULL && (typist = add(typing, room, user)) == NULL)
+        return NULL;
+    *paused = typist->was_told && now_ms < typist->told_ms + TYPING_PAUSE_MS;
+    if (!typist->active && *paused)
+        return NULL;
+    typing->active_count += !typist->active;
+    typist->active = true;
+    if (!*paused)
+        typist->told_ms = now_ms;
+    typist->was_told = true;
+    return typist;
 }
 
 void typing_begin(struct typing *typing, struct slice room, struct slice user, struct slice client,
                   uint64_t now_ms)
 {
-    struct typist *typist = find(typing, room, user);
-    bool is_known = typist != NULL;
-    if (!is_known && (typist = add(typing, room, user)) == NULL)
+    bool paused;
+    struct typist *typist = begin(typing, room, user, now_ms, &paused);
+    if (typist == NULL)
         return;
-    bool paused = is_known && now_ms < typist->told_ms + TYPING_PAUSE_MS;
-    if (paused && !typist->active)
-        return; /* the pause goes on */
     typist->client_len = (unsigned)(client.len < CLIENT_MAX ? client.len : CLIENT_MAX);
     memcpy(typist->client, client.ptr, typist->client_len);
-    typing->active_count += !typist->active;
-    typist->active = true;
     typist->due_ms = now_ms + TYPING_OVER_MS;
     list_move_back(&typing->active, &typist->link);
-    if (paused)
-        return;
-    typist->told_ms = now_ms;
-    tell(typing, typist, true);
+    if (!paused)
+        tell(typing, typist, false);
 }
 
-static void end(struct typing *typing, struct typist *typist, uint64_t now_ms)
+static void end(struct typing *typing, struct typist *typist, bool heard, uint64_t now_ms)
 {
     typing->active_count--;
     typist->active = false;
     typist->due_ms = now_ms + TYPING_PAUSE_MS;
     list_move_back(&typing->quiet, &typist->link);
-    tell(typing, typist, false);
+    tell(typing, typist, heard);
+    typist->client_len = 0;
 }
 
 bool typing_end(struct typing *typing, struct slice room, struct slice user, struct slice client,
@@ -128,10 +149,36 @@ bool typing_end(struct typing *typing, struct slice room, struct slice user, str
     struct typist *typist = find(typing, room, user);
     if (typist == NULL || !typist->active)
         return false;
-    if (client.ptr != NULL && !slice_equals(client, slice_of(typist->client, typist->client_len)))
+    if (client.ptr != NULL && !slice_equals(client, client_of(typist)))
         return false;
-    end(typing, typist, now_ms);
+    end(typing, typist, false, now_ms);
     return true;
+}
+
+bool typing_is_active(const struct typing *typing, struct slice room, struct slice user)
+{
+    const struct typist *typist = find(typing, room, user);
+    return typist != NULL && typist->active;
+}
+
+void typing_hear(struct typing *typing, struct slice room, struct slice user, bool is_typing,
+                 uint64_t now_ms)
+{
+    bool paused;
+    struct typist *typist =
+        is_typing ? begin(typing, room, user, now_ms, &paused) : find(typing, room, user);
+    if (typist == NULL || !typist->active)
+        return;
+    if (!is_typing) {
+        end(typing, typist, true, now_ms);
+        return;
+    }
+    if (typist->client_len == 0) { /* else it is over when this pod says so */
+        typist->due_ms = now_ms + TYPING_HEARD_MS;
+        list_move_back(&typing->heard, &typist->link);
+    }
+    if (!paused)
+        tell(typing, typist, true);
 }
 
 static struct typist *first_due(const struct list *list, uint64_t now_ms)
@@ -145,16 +192,18 @@ void typing_expire(struct typing *typing, uint64_t now_ms)
 {
     struct typist *typist;
     while ((typist = first_due(&typing->active, now_ms)) != NULL)
-        end(typing, typist, now_ms);
+        end(typing, typist, false, now_ms);
+    while ((typist = first_due(&typing->heard, now_ms)) != NULL)
+        end(typing, typist, true, now_ms);
     while ((typist = first_due(&typing->quiet, now_ms)) != NULL)
         forget(typing, typist);
 }
 
 uint64_t typing_next_ms(const struct typing *typing)
 {
-    const struct list *lists[] = {&typing->active, &typing->quiet};
+    const struct list *lists[] = {&typing->active, &typing->heard, &typing->quiet};
     uint64_t next_ms = UINT64_MAX;
-    for (size_t i = 0; i < 2; i++) {
+    for (size_t i = 0; i < sizeof lists / sizeof *lists; i++) {
         const struct list_link *link = list_first(lists[i]);
         if (link != NULL && LIST_ENTRY(link, struct typist, link)->due_ms < next_ms)
             next_ms = LIST_ENTRY(link, struct typist, link)->due_ms;

@@ -5,6 +5,7 @@ import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
 import { after, before, describe, it } from 'node:test';
 
+import { API_KEY, accepted } from '../support/api.js';
 import {
     RFC3339_MS,
     assertEnvelope,
@@ -17,6 +18,7 @@ import {
 } from '../support/chat.js';
 import { ask, askOk, askRefused, eventsClientFor as loudClientFor, nextEvent, PROTOCOL } from '../support/events.js';
 import { serviceFor, startRedis, startService } from '../support/service.js';
+import { SECRET, bearer, token } from '../support/tokens.js';
 import { attempt } from '../support/websocket.js';
 
 /** An events client that does not hear who comes and goes: these tests are about all else. */
@@ -521,6 +523,101 @@ describe('across pods', () => {
         await commands.publish(`realtime-events/${room}`, JSON.stringify({ data: 'forged' }));
         await commands.publish(`realtime:room:${room}`, JSON.stringify({ data: 'good' }));
         assert.equal((await client.nextJson()).data, 'good');
+    });
+});
+
+describe('a signed-in user on two pods', () => {
+    const ENV = {
+        API_KEY,
+        AUTH_ENABLED: 'true',
+        AUTH_JWT_SECRET: SECRET,
+        RATE_LIMIT_ENABLED: 'false',
+    };
+    let redis;
+    let pods;
+    before(async () => {
+        redis = await startRedis();
+        pods = await Promise.all(
+            [1, 2].map(() => startService({ env: { ...ENV, REDIS_URL: redis.url } })),
+        );
+    });
+    after(async () => {
+        for (const pod of pods) await pod.stop();
+        await redis.stop();
+    });
+
+    async function memberFor(t, pod, room, sub) {
+        const client = await eventsClientFor(t, pod, { headers: bearer(token({ sub })) });
+        await askOk(client, { event: 'room:join', room });
+        return client;
+    }
+
+    it('that sends a message again to the other pod is told that it was there', async (t) => {
+        const room = freshRoom();
+        const near = await memberFor(t, pods[0], room, 'ann');
+        const far = await memberFor(t, pods[1], room, 'ann');
+        for (const message of [{ data: { text: 'hi' } }, {}]) {
+            const id = randomUUID();
+            const first = await askOk(near, { ...message, room, id });
+            assert.equal((await far.nextJson()).id, id);
+            const second = await askOk(far, { ...message, room, id });
+            assert.deepEqual({ ...second, ref: 0 }, { ...first, ref: 0, duplicate: true });
+            await askRefused(far, { room, id, data: 2 }, 'INVALID_PAYLOAD', 'id');
+        }
+        near.sendJson({ room, data: 'over' });
+        assert.equal((await far.nextJson()).data, 'over');
+    });
+
+    it('marks a message once, whatever its pods', async (t) => {
+        const room = freshRoom();
+        const ann = [];
+        const bob = [];
+        for (const pod of pods) {
+            ann.push(await memberFor(t, pod, room, 'ann'));
+            bob.push(await memberFor(t, pod, room, 'bob'));
+        }
+        const ids = [];
+        for (let i = 0; i < 3; i += 1) {
+            ids.push((await askOk(ann[0], { room, data: i })).id);
+            for (const client of [ann[1], ...bob]) await client.nextJson();
+        }
+        const mark = (client, status, ids) =>
+            askOk(client, { event: `message:${status}`, room, data: { ids } });
+        const next = async (ids, status) => {
+            for (const client of ann) {
+                const { data } = await nextEvent(client, 'message:status');
+                assert.deepEqual(data, { ids, status, user: 'bob', room });
+            }
+        };
+        await mark(bob[0], 'delivered', [ids[0]]);
+        await next([ids[0]], 'delivered');
+        await mark(bob[1], 'delivered', [ids[0], ids[1]]);
+        await next([ids[1]], 'delivered');
+        // At once on both pods: whichever is first.
+        await Promise.all(bob.map((client) => mark(client, 'read', ids)));
+        await next(ids, 'read');
+        for (const client of bob) {
+            await mark(client, 'delivered', ids);
+            await mark(client, 'read', ids);
+        }
+        ann[0].sendJson({ room, data: 'over' });
+        for (const client of ann) {
+            assert.equal((await nextEvent(client, undefined)).data, 'over');
+            assert.deepEqual((client.aside ?? []).filter((one) => one.event === 'message:status'), []);
+        }
+    });
+
+    it('that sends what a backend sent for it is told that it was there', async (t) => {
+        const room = freshRoom();
+        const ann = await memberFor(t, pods[0], room, 'ann');
+        const message = { id: randomUUID(), data: [1] };
+        const taken = await accepted(pods[0], `/rooms/${room}/messages`, { ...message, from: 'ann' });
+        const { id, timestamp, duplicate } = await askOk(ann, { ...message, room });
+        assert.deepEqual({ id, timestamp, duplicate }, {
+            id: message.id,
+            timestamp: taken.timestamp,
+            duplicate: true,
+        });
     });
 });
 

@@ -151,6 +151,27 @@ for (const where of ['one pod without Redis', 'two pods']) {
             plain.hangUp();
         });
 
+        it('counts members and lists users of all pods with the replies to joins and leaves', async (t) => {
+            const room = freshRoom();
+            const plain = await clientFor(t, far, { room });
+            const hidden = await eventsClientFor(t, far, { room });
+            await askOk(hidden, { event: 'presence:update', data: { status: 'offline' } });
+            const client = await eventsClientFor(t, near);
+            await eventually('all three', async () => {
+                const { members, presence } = await askOk(client, { event: 'room:join', room });
+                return members === 3 && presence.length === 2;
+            });
+            const left = await askOk(client, { event: 'room:leave', room });
+            assert.equal(left.members, 2);
+            assert.equal(left.presence.length, 1);
+            assert.notEqual(left.presence[0].user, user(client));
+            const again = await askOk(client, { event: 'room:leave', room });
+            assert.deepEqual({ ...again, ref: 0 }, { ...left, ref: 0 });
+            const strange = await askOk(client, { event: 'room:leave', room: `user:${user(hidden)}` });
+            assert.deepEqual([strange.members, strange.presence], [0, []]);
+            plain.hangUp();
+        });
+
         it('tells a status to every room of the user, and only a new one', async (t) => {
             const [one, two] = [freshRoom(), freshRoom()];
             const inOne = await eventsClientFor(t, near, { room: one });
@@ -350,6 +371,29 @@ for (const where of ['one pod without Redis', 'two pods']) {
             assert.equal((await allTold(typist, 'user:typing', user(typist))).length, 0);
         });
 
+        it('ends typing in each room with the message to that room', async (t) => {
+            const rooms = [freshRoom(), freshRoom()];
+            const watcher = await eventsClientFor(t, near);
+            const typist = await eventsClientFor(t, far);
+            for (const room of rooms) {
+                for (const client of [watcher, typist]) {
+                    await askOk(client, { event: 'room:join', room });
+                }
+                await told(watcher, 'presence:join', user(typist));
+            }
+            for (const room of rooms) {
+                await askOk(typist, { event: 'user:typing', room, data: { typing: true } });
+                await told(watcher, 'user:typing', user(typist));
+            }
+            const began = Date.now();
+            for (const room of rooms) {
+                await askOk(typist, { room, data: 'what I typed' });
+                const over = await told(watcher, 'user:typing', user(typist), 10000);
+                assert.deepEqual([over.room, over.data.typing], [room, false]);
+            }
+            assert.ok(Date.now() - began < 5000, 'not by itself');
+        });
+
         it('ends typing of one who says no more, and of one who leaves', async (t) => {
             const room = freshRoom();
             const watcher = await eventsClientFor(t, near, { room });
@@ -370,6 +414,21 @@ for (const where of ['one pod without Redis', 'two pods']) {
                 false,
             );
             assert.ok(Date.now() - began >= 5500);
+        });
+
+        it('ends typing of one who goes offline, before that is told', async (t) => {
+            const room = freshRoom();
+            const watcher = await eventsClientFor(t, near, { room });
+            const typist = await eventsClientFor(t, far, { room });
+            await told(watcher, 'presence:join', user(typist));
+            await askOk(typist, { event: 'user:typing', room, data: { typing: true } });
+            await told(watcher, 'user:typing', user(typist));
+            await askOk(typist, { event: 'presence:update', data: { status: 'offline' } });
+            await told(watcher, 'presence:leave', user(typist));
+            assert.deepEqual(
+                (await allTold(watcher, 'user:typing', user(typist))).map(({ data }) => data.typing),
+                [false],
+            );
         });
 
         it('refuses typing where one is not', async (t) => {
@@ -500,6 +559,63 @@ describe('pods', () => {
     });
 });
 
+describe('pods that Redis parted', () => {
+    const KILLS = [
+        ['CLIENT', 'KILL', 'TYPE', 'pubsub'],
+        ['CLIENT', 'KILL', 'TYPE', 'normal', 'SKIPME', 'yes'],
+    ];
+
+    it('count nobody twice when they are back', async (t) => {
+        const { pods, redis } = await podsFor(t, 2);
+        const room = freshRoom();
+        const a = await eventsClientFor(t, pods[0], { room });
+        const b = await eventsClientFor(t, pods[1], { room });
+        await eventually('both', async () => (await listed(a, room)).length === 2);
+        const client = await redis.client();
+        for (const kill of KILLS) await client.command(...kill);
+        for (const pod of pods) await pod.statsWhere('Redis', (s) => s.redis.connected, 20000);
+        // What a pod says now comes behind what it said anew when it was back.
+        for (const status of ['busy', 'online']) {
+            await eventually('news of the other pod', async () => {
+                await askOk(b, { event: 'presence:update', data: { status, text: `${Math.random()}` } });
+                const update = await told(a, 'presence:update', user(b), 1000).catch(() => null);
+                if (update !== null) assert.equal(update.data.clients, 1);
+                return update !== null;
+            }, 20000);
+        }
+        for (const one of [a, b]) {
+            for (const { clients } of await listed(one, room)) assert.equal(clients, 1);
+        }
+        const fields = await client.command('HKEYS', `realtime:presence:${room}`);
+        assert.equal(fields.length, 2, 'nothing of the leases before');
+    });
+
+    it('hold nobody gone when it was emptied', async (t) => {
+        const { pods, redis } = await podsFor(t, 3);
+        const room = freshRoom();
+        const all = await Promise.all(pods.map((pod) => eventsClientFor(t, pod, { room })));
+        for (const one of all) {
+            await eventually('all', async () => (await listed(one, room)).length === 3);
+        }
+        const client = await redis.client();
+        // Each pod finds out by itself, in its own time: whoever is first must not judge the others.
+        for (let round = 0; round < 2; round++) {
+            await client.command('FLUSHALL');
+            await eventually('all leases anew', async () => {
+                const leases = await client.command('KEYS', 'realtime:lease:*');
+                const fields = await client.command('HKEYS', `realtime:presence:${room}`);
+                return leases.length === 3 && fields.length === 3;
+            }, 20000);
+        }
+        for (const one of all) {
+            for (const other of all) {
+                assert.deepEqual(await allTold(one, 'presence:leave', user(other)), []);
+            }
+            assert.deepEqual(names(await listed(one, room)), all.map(user).sort());
+        }
+    });
+});
+
 describe('a signed-in user', () => {
     const ENV = { AUTH_ENABLED: 'true', AUTH_JWT_SECRET: SECRET, RATE_LIMIT_ENABLED: 'false' };
     const as = (sub, claims = {}) => ({ headers: bearer(token({ sub, ...claims })) });
@@ -555,6 +671,33 @@ describe('a signed-in user', () => {
         late.hangUp();
     });
 
+    for (const status of ['busy', 'offline']) {
+        it(`that is ${status} stays so on the way to another pod`, async (t) => {
+            const { pods } = await podsFor(t, 2, ENV);
+            const room = freshRoom();
+            const watchers = [];
+            for (const [i, pod] of pods.entries()) {
+                watchers.push(await eventsClientFor(t, pod, { room, ...as(`watcher-${i}`) }));
+            }
+            const join = (pod) => clientFor(t, pod, { protocol: PROTOCOL, room, ...as('ann') });
+            let ann = await join(pods[0]);
+            await askOk(ann, { event: 'presence:update', data: { status } });
+            await sleep(GRACE_MS * 1.5);
+            for (const watcher of watchers) await allTold(watcher, 'presence:join', 'ann');
+            for (const watcher of watchers) watcher.aside = [];
+            for (const pod of [pods[1], pods[0], pods[1]]) {
+                ann.hangUp();
+                ann = await join(pod);
+                await sleep(GRACE_MS / 4);
+            }
+            for (const watcher of watchers) {
+                for (const event of ['presence:join', 'presence:leave', 'presence:update']) {
+                    assert.deepEqual(await allTold(watcher, event, 'ann'), []);
+                }
+            }
+        });
+    }
+
     it('is away when it is silent everywhere', async (t) => {
         const { pods } = await podsFor(t, 2, { ...ENV, PRESENCE_AWAY: `${700 * SLOW}ms` });
         const room = freshRoom();
@@ -573,6 +716,36 @@ describe('a signed-in user', () => {
         await askOk(active, { event: 'ping' });
         assert.equal((await told(watcher, 'presence:update', 'ann')).data.status, 'online');
         silent.hangUp();
+    });
+
+    it('types as one, whatever its pods', async (t) => {
+        const { pods } = await podsFor(t, 2, ENV);
+        const room = freshRoom();
+        const watchers = [];
+        for (const [i, pod] of pods.entries()) {
+            watchers.push(await eventsClientFor(t, pod, { room, ...as(`watcher-${i}`) }));
+        }
+        const tabs = [];
+        for (const pod of pods) {
+            const tab = await eventsClientFor(t, pod, as('ann'));
+            await askOk(tab, { event: 'room:join', room });
+            tabs.push(tab);
+        }
+        const next = (watcher) => told(watcher, 'user:typing', 'ann');
+        const type = (tab, typing) => askOk(tab, { event: 'user:typing', room, data: { typing } });
+        await type(tabs[0], true);
+        for (const watcher of watchers) assert.equal((await next(watcher)).data.typing, true);
+        await type(tabs[1], true);
+        await askOk(tabs[1], { room, data: 'what the other tab sent' });
+        for (const watcher of watchers) {
+            assert.equal((await next(watcher)).data.typing, false, 'no second true within 3 s');
+        }
+        await type(tabs[0], false);
+        await sleep(3000);
+        await type(tabs[0], true);
+        for (const watcher of watchers) assert.equal((await next(watcher)).data.typing, true);
+        await type(tabs[1], false);
+        for (const watcher of watchers) assert.equal((await next(watcher)).data.typing, false);
     });
 
     it('may see over HTTP who is where it may go', async (t) => {

@@ -107,6 +107,7 @@
     SUITE("handlers/request", request_tests)                                                       \
     SUITE("handlers/room_list", room_list_tests)                                                   \
     SUITE("handlers/routes", routes_tests)                                                         \
+    SUITE("handlers/status_news", status_news_tests)                                               \
     SUITE("handlers/targets", targets_tests)                                                       \
     SUITE("handlers/rights", rights_tests)                                                         \
     SUITE("handlers/token", token_tests)                                                           \

@@ -29,6 +29,34 @@ static void formats_rfc3339_with_milliseconds(void)
     }
 }
 
+static void reads_back_what_it_wrote(void)
+{
+    static const uint64_t times[] = {0, 999, 951782400000u, 1770249600007u, 253402300799999u};
+    for (size_t i = 0; i < sizeof times / sizeof *times; i++) {
+        char text[CLOCK_RFC3339_SIZE];
+        uint64_t wall_ms = 1;
+        clock_format_rfc3339(times[i], text);
+        CU_ASSERT_TRUE(clock_parse_rfc3339(slice_str(text), &wall_ms));
+        CU_ASSERT_EQUAL(wall_ms, times[i]);
+        for (size_t len = 0; len < strlen(text); len++)
+            CU_ASSERT_FALSE(clock_parse_rfc3339(slice_of(text, len), &wall_ms));
+    }
+}
+
+static void refuses_what_is_no_time(void)
+{
+    static const char *const texts[] = {
+        "2026-02-05T00:00:00.007z",  "2026-02-05 00:00:00.007Z", "2026-02-05T00:00:00.0071Z",
+        "2026-02-30T00:00:00.007Z",  "2026-02-05T24:00:00.007Z", "2026-13-05T00:00:00.007Z",
+        "2026-02-05T00:00:00.00aZ",  "1969-12-31T23:59:59.999Z", "2026-02-05T00:00:60.000Z",
+        "2026-02-05T00:00:00+01:00",
+    };
+    for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
+        uint64_t wall_ms;
+        CU_ASSERT_FALSE(clock_parse_rfc3339(slice_str(texts[i]), &wall_ms));
+    }
+}
+
 static void monotonic_time_never_goes_back(void)
 {
     uint64_t last = clock_monotonic_ns();
@@ -50,6 +78,8 @@ static void wall_time_is_the_time_of_day(void)
 
 CU_TestInfo clock_tests[] = {
     {"formats_rfc3339_with_milliseconds", formats_rfc3339_with_milliseconds},
+    {"reads_back_what_it_wrote", reads_back_what_it_wrote},
+    {"refuses_what_is_no_time", refuses_what_is_no_time},
     {"monotonic_time_never_goes_back", monotonic_time_never_goes_back},
     {"wall_time_is_the_time_of_day", wall_time_is_the_time_of_day},
     CU_TEST_INFO_NULL,

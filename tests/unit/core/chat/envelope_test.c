@@ -386,6 +386,8 @@ static void its_front_is_read_back(void)
             CU_ASSERT_TRUE(slice_equals_str(front.type, "chat"));
             CU_ASSERT_TRUE(slice_equals_str(front.event, event == 0 ? "" : events[event]));
             CU_ASSERT_TRUE(text_is(&front.from, names[i]));
+            CU_ASSERT_TRUE(slice_equals(
+                front.timestamp, slice_of(envelope.timestamp.bytes, envelope.timestamp.len)));
             /* Cut anywhere before the timestamp it is none. */
             CU_ASSERT_TRUE(slice_equals_str(front.data, "{}"));
             for (size_t len = 0; len < buf.len - sizeof "2000-01-01T00:00:00.000Z\"}"; len++)

@@ -48,6 +48,16 @@ static enum window_owner owner(struct window *window, unsigned number, const cha
     return window_check_owner(window, slice_str(id.text), slice_str("lobby"), slice_str(sender));
 }
 
+static bool hear(struct window *window, unsigned number, const char *user, bool read)
+{
+    struct name id = id_of(number);
+    const struct window_mark mark = {.id = slice_str(id.text),
+                                     .room = slice_str("lobby"),
+                                     .user = slice_str(user),
+                                     .read = read};
+    return window_hear_mark(window, &mark);
+}
+
 /* Whose message it was, when the mark is news. */
 static const char *mark(struct window *window, unsigned number, const char *user, bool read)
 {
@@ -83,6 +93,40 @@ static void the_same_again_is_a_duplicate(void)
     again = first;
     again.sender = slice_str("bob");
     CU_ASSERT_EQUAL(window_claim(window, &again, &first_ms), WINDOW_NEW);
+    window_destroy(window);
+}
+
+static void a_message_from_elsewhere_that_comes_again_is_a_duplicate(void)
+{
+    struct window *window = make(SIZE);
+    struct name id = id_of(1);
+    struct window_message again = message(&id, "ann");
+    uint64_t first_ms = 0;
+    add(window, 1, "ann");
+    again.timestamp_ms = 2000;
+    CU_ASSERT_EQUAL(window_claim(window, &again, &first_ms), WINDOW_DUPLICATE);
+    CU_ASSERT_EQUAL(first_ms, 1000);
+    again.content = slice_str("{}");
+    CU_ASSERT_EQUAL(window_claim(window, &again, &first_ms), WINDOW_CONFLICT);
+    window_destroy(window);
+}
+
+static void a_mark_that_was_heard_is_no_news_here(void)
+{
+    struct window *window = make(SIZE);
+    add(window, 1, "ann");
+    CU_ASSERT_TRUE(hear(window, 1, "bob", false));
+    CU_ASSERT_FALSE(hear(window, 1, "bob", false));
+    CU_ASSERT_STRING_EQUAL(mark(window, 1, "bob", false), "");
+    CU_ASSERT_STRING_EQUAL(mark(window, 1, "bob", true), "ann");
+    CU_ASSERT_FALSE(hear(window, 1, "bob", true));
+    CU_ASSERT_FALSE(hear(window, 1, "bob", false));
+    /* Who does not know the message passes everything on. */
+    CU_ASSERT_TRUE(hear(window, 2, "bob", true));
+    CU_ASSERT_TRUE(hear(window, 2, "bob", true));
+    window_destroy(window);
+    window = make(0);
+    CU_ASSERT_TRUE(hear(window, 1, "bob", true));
     window_destroy(window);
 }
 
@@ -220,6 +264,9 @@ static void without_memory_nothing_is_lost(void)
 
 CU_TestInfo window_tests[] = {
     {"the_same_again_is_a_duplicate", the_same_again_is_a_duplicate},
+    {"a_message_from_elsewhere_that_comes_again_is_a_duplicate",
+     a_message_from_elsewhere_that_comes_again_is_a_duplicate},
+    {"a_mark_that_was_heard_is_no_news_here", a_mark_that_was_heard_is_no_news_here},
     {"the_case_of_an_id_makes_no_other", the_case_of_an_id_makes_no_other},
     {"only_the_sender_owns_a_message", only_the_sender_owns_a_message},
     {"the_oldest_is_forgotten_first", the_oldest_is_forgotten_first},

@@ -296,6 +296,63 @@ static void who_comes_and_goes_invisibly_is_never_told(void)
     end(&scene);
 }
 
+static void a_status_holds_for_who_comes_back_on_another_pod(void)
+{
+    struct scene scene;
+    begin(&scene);
+    say_status(&scene, scene.self, "ann", PRESENCE_BUSY, 10);
+    say(&scene, scene.self, "ann", 0);
+    say(&scene, scene.other, "ann", 1); /* it does not know yet */
+    expect(&scene, " +ann");
+    say_status(&scene, scene.other, "ann", PRESENCE_BUSY, 10);
+    say_status(&scene, scene.other, "ann", PRESENCE_ONLINE, 20); /* chosen there */
+    expect(&scene, " ~ann:online");
+    pass(&scene, GRACE_MS);
+    expect(&scene, "");
+    end(&scene);
+}
+
+static void a_status_that_nobody_repeats_ends_with_the_grace(void)
+{
+    struct scene scene;
+    begin(&scene);
+    say_status(&scene, scene.self, "ann", PRESENCE_BUSY, 10);
+    say(&scene, scene.self, "ann", 0);
+    say(&scene, scene.other, "ann", 1);
+    CU_ASSERT_EQUAL(replicas_next_ms(&scene.replicas), scene.now_ms + GRACE_MS);
+    pass(&scene, GRACE_MS - 1);
+    expect(&scene, " +ann");
+    pass(&scene, 1);
+    expect(&scene, " ~ann:online");
+    CU_ASSERT_EQUAL(replicas_next_ms(&scene.replicas), UINT64_MAX);
+    end(&scene);
+}
+
+static void the_invisible_stay_so_on_the_way_to_another_pod(void)
+{
+    struct scene scene;
+    begin(&scene);
+    say_status(&scene, scene.self, "ann", PRESENCE_OFFLINE, 10);
+    say(&scene, scene.self, "ann", 0);
+    say(&scene, scene.other, "ann", 1);
+    CU_ASSERT_STRING_EQUAL(list(&scene, true).names, "");
+    say_status(&scene, scene.other, "ann", PRESENCE_OFFLINE, 10);
+    pass(&scene, GRACE_MS);
+    expect(&scene, "");
+    end(&scene);
+}
+
+static void silence_ends_with_the_clients_that_were_silent(void)
+{
+    struct scene scene;
+    begin(&scene);
+    say_status(&scene, scene.self, "ann", PRESENCE_AWAY, 10);
+    say(&scene, scene.self, "ann", 0);
+    say(&scene, scene.other, "ann", 1);
+    expect(&scene, " +ann ~ann:online");
+    end(&scene);
+}
+
 /* --- words that come late --- */
 
 static void an_older_word_changes_nothing(void)
@@ -452,6 +509,50 @@ static void a_dead_pod_is_dropped_while_loading_without_a_word(void)
     end(&scene);
 }
 
+static void a_pods_next_lease_takes_the_place_of_the_one_before(void)
+{
+    struct scene scene;
+    begin(&scene);
+    struct lease *first = leases_get(&scene.leases, slice_str("4f0c2a91d700000f"));
+    struct lease *next = leases_get(&scene.leases, slice_str("4f0c2a91d7000010"));
+    say(&scene, first, "ann", 2);
+    say(&scene, scene.other, "ann", 1);
+    CU_ASSERT_EQUAL(list(&scene, false).clients, 3);
+    say(&scene, next, "ann", 2);
+    CU_ASSERT_EQUAL(list(&scene, false).clients, 3);
+    CU_ASSERT_EQUAL(first->refs, 1);
+    /* What comes late under the lease before, from Redis or live, is out of date. */
+    load(&scene, first, "ann", 2, 1000);
+    say(&scene, first, "ann", 2);
+    CU_ASSERT_EQUAL(list(&scene, false).clients, 3);
+    say(&scene, next, "ann", 0);
+    CU_ASSERT_EQUAL(list(&scene, false).clients, 1);
+    expect(&scene, " +ann");
+    leases_put(&scene.leases, first);
+    leases_put(&scene.leases, next);
+    end(&scene);
+}
+
+static void a_lease_is_followed_by_later_ones_of_its_pod(void)
+{
+    struct leases leases;
+    leases_init(&leases);
+    struct lease *lease = leases_get(&leases, slice_str("4f0c2a91d700000f"));
+    const struct lease before = *lease;
+    leases_advance(&leases, lease);
+    CU_ASSERT_TRUE(slice_equals_str(lease_id(lease), "4f0c2a91d7000010"));
+    CU_ASSERT_PTR_EQUAL(map_get(&leases.by_id, lease_id(lease)), lease);
+    CU_ASSERT_PTR_NULL(map_get(&leases.by_id, lease_id(&before)));
+    CU_ASSERT_TRUE(lease_is_followed_by(&before, lease));
+    CU_ASSERT_FALSE(lease_is_followed_by(lease, &before));
+    CU_ASSERT_FALSE(lease_is_followed_by(lease, lease));
+    struct lease *stranger = leases_get(&leases, slice_str("4f0c2a91d8000020"));
+    CU_ASSERT_FALSE(lease_is_followed_by(lease, stranger));
+    leases_put(&leases, stranger);
+    leases_put(&leases, lease);
+    leases_fini(&leases);
+}
+
 static void since_is_the_earliest_of_the_pods(void)
 {
     struct scene scene;
@@ -481,6 +582,14 @@ CU_TestInfo replica_tests[] = {
     {"the_latest_status_of_the_pods_counts", the_latest_status_of_the_pods_counts},
     {"the_invisible_leave_and_join_at_once", the_invisible_leave_and_join_at_once},
     {"who_comes_and_goes_invisibly_is_never_told", who_comes_and_goes_invisibly_is_never_told},
+    {"a_status_holds_for_who_comes_back_on_another_pod",
+     a_status_holds_for_who_comes_back_on_another_pod},
+    {"a_status_that_nobody_repeats_ends_with_the_grace",
+     a_status_that_nobody_repeats_ends_with_the_grace},
+    {"the_invisible_stay_so_on_the_way_to_another_pod",
+     the_invisible_stay_so_on_the_way_to_another_pod},
+    {"silence_ends_with_the_clients_that_were_silent",
+     silence_ends_with_the_clients_that_were_silent},
     {"an_older_word_changes_nothing", an_older_word_changes_nothing},
     {"who_was_there_before_is_not_told", who_was_there_before_is_not_told},
     {"who_comes_while_it_loads_is_told_at_its_end", who_comes_while_it_loads_is_told_at_its_end},
@@ -492,6 +601,9 @@ CU_TestInfo replica_tests[] = {
     {"a_dead_pods_users_leave_at_once", a_dead_pods_users_leave_at_once},
     {"a_dead_pod_is_dropped_while_loading_without_a_word",
      a_dead_pod_is_dropped_while_loading_without_a_word},
+    {"a_pods_next_lease_takes_the_place_of_the_one_before",
+     a_pods_next_lease_takes_the_place_of_the_one_before},
+    {"a_lease_is_followed_by_later_ones_of_its_pod", a_lease_is_followed_by_later_ones_of_its_pod},
     {"since_is_the_earliest_of_the_pods", since_is_the_earliest_of_the_pods},
     CU_TEST_INFO_NULL,
 };

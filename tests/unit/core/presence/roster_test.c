@@ -377,6 +377,24 @@ static void who_is_active_on_another_pod_is_not_away(void)
     end(&scene);
 }
 
+static void a_pods_next_lease_speaks_for_the_one_before(void)
+{
+    struct scene scene;
+    begin(&scene);
+    struct lease *first = leases_get(&scene.leases, slice_str("4f0c2a91d7000000"));
+    struct lease *next = leases_get(&scene.leases, slice_str("4f0c2a91d7000001"));
+    (void)add(&scene, "ann");
+    roster_take_note(&scene.roster, slice_str("ann"), first, &here, scene.time);
+    pass(&scene, AWAY_MS);
+    buf_clear(&scene.said);
+    roster_take_note(&scene.roster, slice_str("ann"), next, &silent, scene.time);
+    expect(&scene, " ann*1!away");
+    CU_ASSERT_EQUAL(first->refs, 1);
+    leases_put(&scene.leases, first);
+    leases_put(&scene.leases, next);
+    end(&scene);
+}
+
 static void a_status_chosen_elsewhere_is_taken_when_it_is_later(void)
 {
     struct scene scene;
@@ -482,6 +500,7 @@ CU_TestInfo roster_tests[] = {
     {"one_active_client_keeps_its_user_online", one_active_client_keeps_its_user_online},
     {"a_chosen_status_is_not_changed_by_silence", a_chosen_status_is_not_changed_by_silence},
     {"who_is_active_on_another_pod_is_not_away", who_is_active_on_another_pod_is_not_away},
+    {"a_pods_next_lease_speaks_for_the_one_before", a_pods_next_lease_speaks_for_the_one_before},
     {"a_status_chosen_elsewhere_is_taken_when_it_is_later",
      a_status_chosen_elsewhere_is_taken_when_it_is_later},
     {"a_question_is_answered", a_question_is_answered},

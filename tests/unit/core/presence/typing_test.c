@@ -8,17 +8,17 @@
 
 extern CU_TestInfo typing_tests[];
 
-/* What was told: "ann+ ann-". */
+/* What was told: "ann+ ann-"; what other pods said: "ann+~". */
 static struct buf told;
 static struct typing typing;
 
-static void on_tell(void *arg, struct slice room, struct slice user, struct slice client,
-                    bool is_typing)
+static void on_tell(void *arg, const struct typing_word *word)
 {
+    struct slice room = word->room, user = word->user;
     (void)arg;
-    CU_ASSERT_TRUE(slice_equals_str(client, "c1") || slice_equals_str(client, "c2"));
-    buf_printf(&told, " %.*s/%.*s%c", (int)room.len, room.ptr, (int)user.len, user.ptr,
-               is_typing ? '+' : '-');
+    CU_ASSERT_TRUE(slice_equals_str(word->client, "c1") || slice_equals_str(word->client, ""));
+    buf_printf(&told, " %.*s/%.*s%c%s", (int)room.len, room.ptr, (int)user.len, user.ptr,
+               word->typing ? '+' : '-', word->heard ? "~" : "");
 }
 
 static void begin(void)
@@ -71,6 +71,11 @@ static void rooms_and_users_are_apart(void)
     type("a", "bob", 1000);
     expect(" a/ann+ b/ann+ a/bob+");
     CU_ASSERT_EQUAL(typing.active_count, 3);
+    stop("a", "ann", NULL, 1001);
+    CU_ASSERT_FALSE(typing_is_active(&typing, slice_str("a"), slice_str("ann")));
+    CU_ASSERT_TRUE(typing_is_active(&typing, slice_str("b"), slice_str("ann")));
+    CU_ASSERT_FALSE(typing_is_active(&typing, slice_str("b"), slice_str("bob")));
+    buf_clear(&told);
     end();
 }
 
@@ -131,6 +136,68 @@ static void another_client_leaving_ends_nothing(void)
     end();
 }
 
+static void hear(const char *room, const char *user, bool is_typing, uint64_t now_ms)
+{
+    typing_hear(&typing, slice_str(room), slice_str(user), is_typing, now_ms);
+}
+
+static void the_pause_holds_over_all_pods(void)
+{
+    begin();
+    hear("a", "ann", true, 1000);
+    expect(" a/ann+~");
+    type("a", "ann", 1000 + TYPING_PAUSE_MS - 1);
+    hear("a", "ann", true, 1000 + TYPING_PAUSE_MS - 1);
+    expect("");
+    type("a", "ann", 1000 + TYPING_PAUSE_MS);
+    hear("a", "ann", true, 1001 + TYPING_PAUSE_MS);
+    expect(" a/ann+");
+    hear("a", "ann", false, 1002 + TYPING_PAUSE_MS);
+    hear("a", "ann", false, 1003 + TYPING_PAUSE_MS);
+    type("a", "ann", 1004 + TYPING_PAUSE_MS);
+    expect(" a/ann-~");
+    end();
+}
+
+static void what_began_on_another_pod_ends_here(void)
+{
+    begin();
+    hear("a", "ann", true, 1000);
+    stop("a", "ann", "c1", 1100); /* a client that leaves, but did not type */
+    expect(" a/ann+~");
+    stop("a", "ann", NULL, 1200); /* a message */
+    hear("a", "ann", false, 1300);
+    expect(" a/ann-");
+    end();
+}
+
+static void a_pod_that_falls_silent_types_no_more(void)
+{
+    begin();
+    hear("a", "ann", true, 1000);
+    hear("a", "ann", true, 1000 + TYPING_PAUSE_MS);
+    expect(" a/ann+~ a/ann+~");
+    CU_ASSERT_EQUAL(typing_next_ms(&typing), 1000 + TYPING_PAUSE_MS + TYPING_HEARD_MS);
+    typing_expire(&typing, 1000 + TYPING_PAUSE_MS + TYPING_HEARD_MS - 1);
+    expect("");
+    typing_expire(&typing, 1000 + TYPING_PAUSE_MS + TYPING_HEARD_MS);
+    expect(" a/ann-~");
+    CU_ASSERT_EQUAL(typing.active_count, 0);
+    end();
+}
+
+static void who_types_here_too_is_over_by_this_pods_word(void)
+{
+    begin();
+    hear("a", "ann", true, 1000);
+    type("a", "ann", 1500);
+    hear("a", "ann", true, 2000);
+    expect(" a/ann+~");
+    typing_expire(&typing, 1500 + TYPING_OVER_MS);
+    expect(" a/ann-");
+    end();
+}
+
 static void nothing_is_kept_for_long(void)
 {
     begin();
@@ -151,6 +218,10 @@ CU_TestInfo typing_tests[] = {
     {"the_pause_outlives_a_false", the_pause_outlives_a_false},
     {"it_is_over_some_time_after_the_last_true", it_is_over_some_time_after_the_last_true},
     {"another_client_leaving_ends_nothing", another_client_leaving_ends_nothing},
+    {"the_pause_holds_over_all_pods", the_pause_holds_over_all_pods},
+    {"what_began_on_another_pod_ends_here", what_began_on_another_pod_ends_here},
+    {"a_pod_that_falls_silent_types_no_more", a_pod_that_falls_silent_types_no_more},
+    {"who_types_here_too_is_over_by_this_pods_word", who_types_here_too_is_over_by_this_pods_word},
     {"nothing_is_kept_for_long", nothing_is_kept_for_long},
     CU_TEST_INFO_NULL,
 };
