@@ -25,6 +25,7 @@ struct attach {
     struct loop_task task;
     struct client *client;
     int fd;
+    bool early_lost; /* there was no memory for them */
     size_t early_len;
     char early[];
 };
@@ -143,7 +144,7 @@ static void run_attach(struct loop_task *task, struct loop *loop)
             list_move_back(&shard->flush, &client->flush);
         if (hub_is_draining(shard->hub))
             client_end(client, WS_CLOSE_GOING_AWAY, "server is shutting down");
-        else if (arm_expiry(client, true) != ERR_OK)
+        else if (attach->early_lost || arm_expiry(client, true) != ERR_OK)
             client_end(client, WS_CLOSE_INTERNAL, "out of memory");
         else if (attach->early_len != 0)
             client_feed(client, slice_of(attach->early, attach->early_len));
@@ -163,8 +164,15 @@ static void run_abandon(struct loop_task *task, struct loop *loop)
 static void post_attach(struct client *client, int fd, struct slice early,
                         void (*run)(struct loop_task *, struct loop *))
 {
-    struct attach *attach = mem_zalloc(sizeof *attach + early.len);
-    *attach = (struct attach){.task.run = run, .client = client, .fd = fd, .early_len = early.len};
+    /* Peers decide how much came early. */
+    struct attach *attach = mem_try_alloc(sizeof *attach + early.len);
+    bool lost = attach == NULL;
+    if (lost) {
+        attach = mem_zalloc(sizeof *attach);
+        early = SLICE_NONE;
+    }
+    *attach = (struct attach){
+        .task.run = run, .client = client, .fd = fd, .early_lost = lost, .early_len = early.len};
     if (early.len != 0)
         memcpy(attach->early, early.ptr, early.len);
     loop_post(client->shard->loop, &attach->task);
