@@ -36,48 +36,6 @@ static const char *lookup(const struct request *request, const char *name)
     return MHD_lookup_connection_value(request->connection, MHD_HEADER_KIND, name);
 }
 
-/* --- where it ends --- */
-
-/* What the head says of it. */
-struct framing {
-    unsigned lengths, codings; /* fields */
-    bool is_chunked;           /* the last coding, as libmicrohttpd knows it */
-    bool has_blank_name;       /* which some take for the name without the blank */
-};
-
-static enum MHD_Result note_framing(void *arg, enum MHD_ValueKind kind, const char *name,
-                                    const char *value)
-{
-    struct framing *framing = arg;
-    (void)kind;
-    framing->has_blank_name |= strpbrk(name, " \t") != NULL;
-    framing->lengths += strcasecmp(name, MHD_HTTP_HEADER_CONTENT_LENGTH) == 0;
-    if (strcasecmp(name, MHD_HTTP_HEADER_TRANSFER_ENCODING) == 0) {
-        framing->codings++;
-        framing->is_chunked = value != NULL && strcasecmp(value, "chunked") == 0;
-    }
-    return MHD_YES;
-}
-
-/* RFC 9112 5.1, 6.1, 6.3: whoever stands in front may understand something else. */
-struct refusal body_check_framing(const struct request *request)
-{
-    struct framing framing = {.lengths = 0};
-    MHD_get_connection_values(request->connection, MHD_HEADER_KIND, note_framing, &framing);
-    bool is_plain = framing.codings == 0 && framing.lengths <= 1;
-    bool is_chunked = framing.codings == 1 && framing.is_chunked && framing.lengths == 0;
-    if (!framing.has_blank_name && (is_plain || is_chunked))
-        return (struct refusal){0};
-    return (struct refusal){
-        .status = MHD_HTTP_BAD_REQUEST,
-        .fault = {.code = FAULT_INVALID_PAYLOAD,
-                  .message = "a request's length is told once: by Content-Length, or by "
-                             "Transfer-Encoding: chunked"},
-        .headers = {{MHD_HTTP_HEADER_CONNECTION, "close"}}};
-}
-
-/* --- its head --- */
-
 /* Whether a header's value is this word, with blanks around it and perhaps parameters behind. */
 static bool is_word(const char *value, const char *word)
 {

@@ -33,10 +33,6 @@ struct body {
 void body_init(struct body *body);
 void body_fini(struct body *body);
 
-/* Whether the head tells in one way, and one that libmicrohttpd reads, where the request ends. A
- * request that is refused for this has no end: nothing behind its head is to be looked at. */
-struct refusal body_check_framing(const struct request *request);
-
 /* What the head says against the body: its type, its coding, its length. */
 struct refusal body_check_head(const struct request *request);
 

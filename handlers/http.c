@@ -23,6 +23,7 @@
 #include "core/ws/handshake.h"
 #include "handlers/access.h"
 #include "handlers/body.h"
+#include "handlers/framing.h"
 #include "handlers/get_presence.h"
 #include "handlers/get_rooms.h"
 #include "handlers/reply.h"
@@ -213,14 +214,12 @@ static struct refusal check_head(const struct http *http, struct request *reques
 {
     struct route_match match;
     bool with_api = access_is_configured(request->service);
-    struct refusal refusal = body_check_framing(request);
-    if (refusal.status != 0)
-        return refusal;
     http->opts.find_route(request->path, request->method, with_api, &match);
     request->route = match.route;
     request->rest = match.rest;
     if (match.route == NULL)
         return refuse_route(&match);
+    struct refusal refusal = {0};
     if (match.route->access == ROUTE_API)
         refusal = access_check(request);
     if (refusal.status == 0 && match.route->method == ROUTE_POST)
@@ -247,7 +246,9 @@ static enum MHD_Result answer(struct request *request)
 /* The head is here. */
 static enum MHD_Result begin_request(struct http *http, struct request *request)
 {
-    request->refusal = check_head(http, request);
+    request->refusal = framing_check(request->connection, request->version);
+    if (request->refusal.status == 0)
+        request->refusal = check_head(http, request);
     bool with_body = wants_body(request);
     begin_phase(http, request->connection, with_body ? PHASE_BODY : PHASE_ANSWER);
     /* A body that is not wanted is not waited for, and the connection ends with the answer. Without

@@ -8,7 +8,6 @@
 
 #include <assert.h>
 #include <sys/epoll.h>
-#include <unistd.h>
 
 #include "core/auth/user.h"
 #include "core/base/clock.h"
@@ -132,7 +131,7 @@ static void open_client(struct client *client)
         client_schedule_flush(client);
     if (hub_is_draining(shard->hub))
         client_end(client, WS_CLOSE_GOING_AWAY, "server is shutting down");
-    else if (arm_expiry(client, true) != ERR_OK)
+    else if (client->work->early_lost || arm_expiry(client, true) != ERR_OK)
         client_end(client, WS_CLOSE_INTERNAL, "out of memory");
     else
         feed_early(client);
@@ -156,8 +155,6 @@ static void run_abandon(struct loop_task *task, struct loop *loop)
 {
     struct client_work *work = LIST_ENTRY(task, struct client_work, arrival);
     (void)loop;
-    if (work->fd != -1)
-        close(work->fd);
     work->client->state = CLIENT_CLOSING;
     client_drop(work->client);
 }
@@ -173,12 +170,12 @@ static void post_arrival(struct client *client, int fd,
 
 void client_attach(struct client *client, int fd, struct slice early)
 {
-    bool is_whole = true;
+    /* Peers decide how much came early. */
     if (early.len != 0) {
         client->work->stash = stash_try_create(early);
-        is_whole = client->work->stash != NULL;
+        client->work->early_lost = client->work->stash == NULL;
     }
-    post_arrival(client, fd, is_whole ? run_attach : run_abandon);
+    post_arrival(client, fd, run_attach);
 }
 
 void client_abandon(struct client *client)

@@ -43,6 +43,7 @@ struct client_work {
     uint64_t pace_us;         /* until when its messages so far fill its share of a pressed room */
     char *said;               /* the close reason that somebody outside gave; NULL: none */
     int fd;                   /* the socket on its way; -1: none */
+    bool early_lost;          /* there was no memory for what came with it */
 };
 
 /* The client's, made when it has none; NULL without memory. The thread that admits it may call

@@ -8,7 +8,10 @@
 
 #include <yajl/yajl_parse.h>
 
+#include "core/chat/json_memory.h"
+
 struct reading {
+    struct json_memory *memory;
     yajl_handle yajl;
     struct slice text;
     unsigned depth_max;
@@ -151,25 +154,39 @@ static bool is_all(const struct reading *reading)
     return at == end;
 }
 
+/* False without memory. */
+static bool run_yajl(struct reading *reading, bool *is_json)
+{
+    yajl_alloc_funcs funcs = json_memory_funcs(reading->memory);
+    if (setjmp(reading->memory->lack) != 0)
+        return false;
+    reading->yajl = yajl_alloc(&callbacks, &funcs, reading);
+    yajl_config(reading->yajl, yajl_dont_validate_strings, 1);
+    const unsigned char *text = (const unsigned char *)reading->text.ptr;
+    *is_json = yajl_parse(reading->yajl, text, reading->text.len) == yajl_status_ok &&
+               yajl_complete_parse(reading->yajl) == yajl_status_ok;
+    return true;
+}
+
 enum json_result json_read(struct slice text, unsigned depth_max, json_each *each, void *arg,
                            enum json_kind *kind)
 {
-    struct reading reading = {.text = text, .depth_max = depth_max, .each = each, .arg = arg};
+    struct json_memory memory; /* by itself: most of it is never touched */
+    struct reading reading = {
+        .memory = &memory, .text = text, .depth_max = depth_max, .each = each, .arg = arg};
+    bool is_json = false;
     *kind = JSON_IS_NULL;
     if (has_foreign_space(text))
         return JSON_MALFORMED;
-    reading.yajl = yajl_alloc(&callbacks, NULL, &reading);
-    if (reading.yajl == NULL)
-        return JSON_NO_MEMORY;
-    yajl_config(reading.yajl, yajl_dont_validate_strings, 1);
-    yajl_status status = yajl_parse(reading.yajl, (const unsigned char *)text.ptr, text.len);
-    if (status == yajl_status_ok)
-        status = yajl_complete_parse(reading.yajl);
-    yajl_free(reading.yajl);
+    json_memory_init(&memory);
+    bool has_memory = run_yajl(&reading, &is_json);
+    json_memory_fini(&memory);
     *kind = reading.outer;
+    if (!has_memory)
+        return JSON_NO_MEMORY;
     if (reading.too_deep)
         return JSON_TOO_DEEP;
-    return status == yajl_status_ok && is_all(&reading) ? JSON_OK : JSON_MALFORMED;
+    return is_json && is_all(&reading) ? JSON_OK : JSON_MALFORMED;
 }
 
 /* --- surrogates --- */

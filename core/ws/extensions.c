@@ -10,11 +10,18 @@
  * could stand for are ones that need none: a backslash counts as malformed.
  */
 
-/* RFC 9110 5.6.2. */
 static bool is_token_char(char c)
 {
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
-           (c != '\0' && strchr("!#$%&'*+-.^_`|~", c) != NULL);
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '-' || (c >= '0' && c <= '9') ||
+           (c != '\0' && strchr("!#$%&'*+.^_`|~", c) != NULL);
+}
+
+size_t extension_token_len(struct slice text)
+{
+    size_t len = 0;
+    while (len < text.len && is_token_char(text.ptr[len]))
+        len++;
+    return len;
 }
 
 static void skip_space(struct slice *text)
@@ -34,9 +41,7 @@ static bool take_char(struct extension_reader *reader, char c)
 
 static bool take_token(struct extension_reader *reader, struct slice *token)
 {
-    size_t len = 0;
-    while (len < reader->rest.len && is_token_char(reader->rest.ptr[len]))
-        len++;
+    size_t len = extension_token_len(reader->rest);
     *token = slice_of(reader->rest.ptr, len);
     reader->rest = slice_skip(reader->rest, len);
     reader->malformed = len == 0;

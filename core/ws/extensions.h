@@ -26,6 +26,9 @@ struct extension_param {
     struct slice value; /* without its quotes; SLICE_NONE when there is none */
 };
 
+/* How long the token is that the text begins with (RFC 9110 5.6.2); 0: none. */
+size_t extension_token_len(struct slice text);
+
 /* The name of the next element, behind the parameters of the last one. False: none, or malformed.
  */
 bool extension_reader_name(struct extension_reader *reader, struct slice *name);

@@ -407,32 +407,55 @@ describe('broken requests', () => {
     }
 });
 
-// Whoever stands in front may see another end of such a request, and so another request behind it.
-describe('a request whose length is told in two ways, or in none that is read', () => {
-    const rows = {
-        'two lengths': 'Content-Length: 5\r\nContent-Length: 6',
-        'one length twice': 'Content-Length: 5\r\nContent-Length: 5',
-        'a length beside chunks': 'Content-Length: 5\r\nTransfer-Encoding: chunked',
-        'another coding': 'Transfer-Encoding: gzip, chunked',
-        'a coding that is none': 'Content-Length: 5\r\nTransfer-Encoding: identity',
-        'two codings': 'Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked',
-        'a blank behind the coding': 'Transfer-Encoding: chunked ',
-        'a blank before the colon': 'Content-Length : 5',
-        'a tab before the colon': 'Transfer-Encoding\t: chunked',
+describe('heads that others could read in another way', () => {
+    const length = 'Content-Length: 2';
+    const chunked = 'Transfer-Encoding: chunked';
+    const heads = {
+        'two hosts': ['Host: y'],
+        'the same host twice': ['Host: x'],
+        'a host with a blank': ['Host: x y'],
+        'two lengths': [length, 'Content-Length: 1'],
+        'the same length twice': [length, length],
+        'a folded length': ['Content-Length:', ' 2'],
+        'a folded name': ['Content: 2', '\t-Length'],
+        'a blank before the colon': ['Content-Length : 2'],
+        'a tab before the colon': ['Transfer-Encoding\t: chunked'],
+        'a blank behind the coding': [`${chunked} `],
+        'a coding that is none': [length, 'Transfer-Encoding: identity'],
+        'a name that is no token': ['X(): y'],
+        'a lone CR in a value': [`X: y\r${length}`],
+        'chunks and a length': [chunked, length],
+        'a length and chunks': [length, chunked],
+        'chunks twice': [chunked, chunked],
+        'another coding': ['Transfer-Encoding: gzip, chunked'],
+        'a coding that looks like chunks': ['Transfer-Encoding: \x0bchunked'],
+        'chunks that are not the last coding': [`${chunked}, identity`],
     };
-    for (const [name, lines] of Object.entries(rows)) {
-        it(`is refused and ends the connection: ${name}`, async () => {
-            for (const line of ['POST /api/chat-api/messages', 'GET /healthz', 'GET /ws']) {
-                const seen = await exchange(
-                    pod,
-                    `${line} HTTP/1.1\r\nHost: x\r\n${lines}\r\n\r\n` +
-                        '5\r\nhello\r\n0\r\n\r\nGET /healthz HTTP/1.1\r\nHost: x\r\n\r\n',
-                );
-                assert.match(seen, /^HTTP\/1\.1 400 [^]*"INVALID_PAYLOAD"/, line);
-                assert.equal(seen.split('HTTP/1.1 ').length, 2, seen);
-            }
-        });
+    const body = '2\r\n{}\r\n0\r\n\r\n';
+    const next = 'GET /healthz HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n';
+
+    for (const route of ['GET /healthz', 'GET /ws', 'POST /api/chat-api/messages']) {
+        for (const [name, lines] of Object.entries(heads)) {
+            it(`${route} with ${name}: 400, and the connection ends`, async () => {
+                const head = [`${route} HTTP/1.1`, 'Host: x', ...lines, '\r\n'].join('\r\n');
+                const seen = await exchange(pod, head + body + next);
+                const [answer, ...more] = seen.split(/(?=HTTP\/1\.1 \d{3} )/);
+                assert.match(answer, /^HTTP\/1\.1 400 [^]*\r\nConnection: close\r\n/i);
+                assert.equal(JSON.parse(answer.split('\r\n\r\n')[1]).code, 'INVALID_PAYLOAD');
+                assert.deepEqual(more, []);
+            });
+        }
     }
+
+    it('a name that begins with a blank: 400', async () => {
+        const seen = await exchange(pod, `GET /healthz HTTP/1.1\r\n X: y\r\nHost: x\r\n\r\n`);
+        assert.match(seen, /^HTTP\/1\.1 400 /);
+    });
+
+    it('chunks of HTTP/1.0: 400', async () => {
+        const seen = await exchange(pod, `POST /healthz HTTP/1.0\r\n${chunked}\r\n\r\n${body}`);
+        assert.match(seen, /^HTTP\/1\.[01] 400 /);
+    });
 });
 
 describe('the header deadline', { concurrency: true }, () => {

@@ -99,6 +99,7 @@
     SUITE("openapi/embed", embed_tests)                                                            \
     SUITE("handlers/body", body_tests)                                                             \
     SUITE("handlers/events", events_tests)                                                         \
+    SUITE("handlers/framing", framing_tests)                                                       \
     SUITE("handlers/limited", limited_tests)                                                       \
     SUITE("handlers/limits", limits_tests)                                                         \
     SUITE("handlers/origin", origin_tests)                                                         \

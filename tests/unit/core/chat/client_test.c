@@ -2,6 +2,7 @@
 
 #include <CUnit/CUnit.h>
 
+#include "core/base/mem.h"
 #include "tests/support/chat_peer.h"
 
 /* --- in --- */
@@ -37,6 +38,21 @@ static void early_bytes_are_part_of_the_first_frames(void)
         CU_ASSERT_TRUE(peer_hears(&peer, "two"));
         chat_ends_well(&chat, &peer);
     }
+}
+
+static void early_bytes_without_memory_close(void)
+{
+    struct chat chat;
+    struct hub_opts opts = chat_opts(1);
+    struct peer peer;
+    chat_start(&chat, &opts);
+    CU_ASSERT_EQUAL(peer_admit(&chat, &peer, "lobby"), ERR_OK);
+    mem_fail_after(1);
+    peer_attach(&peer, slice_str("x"));
+    mem_fail_after(0);
+    CU_ASSERT_TRUE(peer_hears_close(&peer, WS_CLOSE_INTERNAL));
+    CU_ASSERT_TRUE(peer_send_close(&peer, WS_CLOSE_INTERNAL));
+    chat_ends_well(&chat, &peer);
 }
 
 static void a_ping_is_answered_with_its_payload(void)
@@ -143,6 +159,7 @@ static void a_socket_that_cannot_be_used_ends_the_client(void)
 CU_TestInfo client_tests[] = {
     {"says_something_to_its_room", says_something_to_its_room},
     {"early_bytes_are_part_of_the_first_frames", early_bytes_are_part_of_the_first_frames},
+    {"early_bytes_without_memory_close", early_bytes_without_memory_close},
     {"a_ping_is_answered_with_its_payload", a_ping_is_answered_with_its_payload},
     {"a_reply_keeps_its_place_among_own_messages", a_reply_keeps_its_place_among_own_messages},
     {"a_reply_at_once_keeps_the_place_of_its_task", a_reply_at_once_keeps_the_place_of_its_task},

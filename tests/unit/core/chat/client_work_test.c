@@ -3,7 +3,6 @@
 
 #include <CUnit/CUnit.h>
 
-#include "core/base/mem.h"
 #include "tests/support/chat_peer.h"
 #include "tests/support/chat_press.h"
 
@@ -69,20 +68,6 @@ static void bytes_that_come_with_the_socket_are_looked_at_first(void)
     chat_ends_well(&chat, &peer);
 }
 
-/* Nothing of what it sent may be lost without a word: it ends, and its socket is closed. */
-static void without_memory_for_what_came_early_it_ends(void)
-{
-    struct chat chat;
-    struct peer peer;
-    begin(&chat, &peer);
-    chat_settle(&chat);
-    mem_fail_after(1);
-    peer_attach(&peer, slice_str("\x81"));
-    CU_ASSERT_EQUAL(mem_fail_after(0), 1);
-    CU_ASSERT_TRUE(peer_hears_end(&peer));
-    chat_ends_well(&chat, &peer);
-}
-
 static void an_unfinished_frame_is_work(void)
 {
     struct chat chat;
@@ -145,7 +130,6 @@ CU_TestInfo client_work_tests[] = {
     {"an_idle_client_has_none", an_idle_client_has_none},
     {"bytes_that_come_with_the_socket_are_looked_at_first",
      bytes_that_come_with_the_socket_are_looked_at_first},
-    {"without_memory_for_what_came_early_it_ends", without_memory_for_what_came_early_it_ends},
     {"an_unfinished_frame_is_work", an_unfinished_frame_is_work},
     {"what_waits_for_a_full_socket_is_work", what_waits_for_a_full_socket_is_work},
     {"a_pause_is_work_until_it_is_over", a_pause_is_work_until_it_is_over},

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "core/base/buf.h"
+#include "core/base/mem.h"
 
 enum { DEPTH = 8 };
 
@@ -126,6 +127,56 @@ static void long_names_are_not_told(void)
     }
 }
 
+/* The text as often as it takes until all its requests for memory are granted. */
+static void assert_starves(struct slice text, unsigned depth, enum json_result at_last)
+{
+    enum json_result result = JSON_NO_MEMORY;
+    unsigned nth = 0;
+    while (result == JSON_NO_MEMORY && nth < 1000) {
+        struct buf out;
+        enum json_kind kind;
+        buf_init(&out, 1 << 20);
+        buf_reserve(&out, 1 << 17);
+        mem_fail_after(++nth);
+        result = json_read(text, depth, write_down, &out, &kind);
+        mem_fail_after(0);
+        buf_fini(&out);
+    }
+    CU_ASSERT_EQUAL(result, at_last);
+    CU_ASSERT_TRUE(nth > 1);
+}
+
+static void memory_that_runs_out_is_told(void)
+{
+    enum { LEN = 20000 };
+    struct buf text;
+    buf_init(&text, 1 << 20);
+    buf_append_str(&text, "[\"\\n");
+    for (int i = 0; i < LEN; i++)
+        buf_append_char(&text, 'x');
+    assert_starves(buf_slice(&text), DEPTH, JSON_MALFORMED); /* a string without an end */
+    buf_append_str(&text, "\"]");
+    assert_starves(buf_slice(&text), DEPTH, JSON_OK);
+    buf_clear(&text);
+    for (int i = 0; i < LEN; i++)
+        buf_append_char(&text, '[');
+    assert_starves(buf_slice(&text), LEN, JSON_MALFORMED);
+    buf_fini(&text);
+}
+
+static void text_without_escapes_needs_no_memory(void)
+{
+    static const char text[] = "{\"id\":\"x\",\"data\":{\"a\":[1,2,{\"b\":null}]},\"room\":\"y\"}";
+    struct buf out;
+    enum json_kind kind;
+    buf_init(&out, 256);
+    buf_reserve(&out, 256);
+    mem_fail_after(0);
+    CU_ASSERT_EQUAL(json_read(slice_str(text), DEPTH, write_down, &out, &kind), JSON_OK);
+    CU_ASSERT_EQUAL(mem_fail_after(0), 0);
+    buf_fini(&out);
+}
+
 static void half_pairs_are_found(void)
 {
     static const struct {
@@ -146,6 +197,8 @@ CU_TestInfo json_read_tests[] = {
     {"what_is_no_json_is_refused", what_is_no_json_is_refused},
     {"depth_is_bounded", depth_is_bounded},
     {"long_names_are_not_told", long_names_are_not_told},
+    {"memory_that_runs_out_is_told", memory_that_runs_out_is_told},
+    {"text_without_escapes_needs_no_memory", text_without_escapes_needs_no_memory},
     {"half_pairs_are_found", half_pairs_are_found},
     CU_TEST_INFO_NULL,
 };
