@@ -395,11 +395,11 @@ void envelope_append_error_with(struct buf *buf, const struct fault *fault,
 /* --- the front of what a pod wrote --- */
 
 /* Whether `text` goes on with this; it is left with what follows. */
-static bool goes_on(struct slice *text, const char *with)
+static bool goes_on(struct slice *text, struct slice with)
 {
-    if (!slice_starts_with(*text, slice_str(with)))
+    if (!slice_starts_with(*text, with))
         return false;
-    *text = slice_skip(*text, strlen(with));
+    *text = slice_skip(*text, with.len);
     return true;
 }
 
@@ -432,19 +432,28 @@ static bool read_name(struct slice *text, struct envelope_text *out)
     return true;
 }
 
-/* Up to the timestamp, which is the last member; a client's data cannot pretend to be it. */
-static bool read_data(const struct slice *text, struct slice *out, struct slice *timestamp)
+/* Whether the last member, a timestamp of so many bytes, stands at the end. */
+static bool ends_with_timestamp(struct slice text, size_t bytes, struct slice *data,
+                                struct slice *timestamp)
 {
     static const char last[] = ",\"timestamp\":\"";
-    size_t len = sizeof last - 1;
-    for (size_t behind = len; behind <= len + ENVELOPE_TIMESTAMP_MAX + 2; behind++) {
-        if (behind > text->len)
-            return false;
-        *out = slice_of(text->ptr, text->len - behind);
-        struct slice rest = slice_skip(*text, out->len);
-        if (goes_on(&rest, last))
-            return read_plain(&rest, timestamp);
-    }
+    const size_t len = sizeof last - 1, behind = len + bytes + 2;
+    if (behind > text.len || memcmp(text.ptr + text.len - behind, last, len) != 0)
+        return false;
+    struct slice rest = slice_skip(text, text.len - behind + len);
+    *data = slice_of(text.ptr, text.len - behind);
+    return read_plain(&rest, timestamp) && timestamp->len == bytes;
+}
+
+/* Up to the timestamp, which is the last member; a client's data cannot pretend to be it. A pod's
+ * own has a fixed length; a program's may have another. */
+static bool read_data(struct slice text, struct slice *out, struct slice *timestamp)
+{
+    if (ends_with_timestamp(text, CLOCK_RFC3339_SIZE - 1, out, timestamp))
+        return true;
+    for (size_t bytes = 0; bytes <= ENVELOPE_TIMESTAMP_MAX; bytes++)
+        if (ends_with_timestamp(text, bytes, out, timestamp))
+            return true;
     return false;
 }
 
@@ -452,14 +461,14 @@ bool envelope_read_front(struct slice json, struct envelope_front *out)
 {
     struct envelope_text room;
     out->event = slice_str("");
-    if (!goes_on(&json, "{\"id\":\"") || !read_plain(&json, &out->id) ||
-        !goes_on(&json, ",\"type\":\"") || !read_plain(&json, &out->type))
+    if (!goes_on(&json, slice_str("{\"id\":\"")) || !read_plain(&json, &out->id) ||
+        !goes_on(&json, slice_str(",\"type\":\"")) || !read_plain(&json, &out->type))
         return false;
-    if (goes_on(&json, ",\"event\":\"") && !read_plain(&json, &out->event))
+    if (goes_on(&json, slice_str(",\"event\":\"")) && !read_plain(&json, &out->event))
         return false;
-    if (goes_on(&json, ",\"room\":\"") && !read_name(&json, &room))
+    if (goes_on(&json, slice_str(",\"room\":\"")) && !read_name(&json, &room))
         return false;
-    return uuid_is_valid(out->id) && goes_on(&json, ",\"from\":\"") &&
-           read_name(&json, &out->from) && goes_on(&json, ",\"data\":") &&
-           read_data(&json, &out->data, &out->timestamp);
+    return uuid_is_valid(out->id) && goes_on(&json, slice_str(",\"from\":\"")) &&
+           read_name(&json, &out->from) && goes_on(&json, slice_str(",\"data\":")) &&
+           read_data(json, &out->data, &out->timestamp);
 }
