@@ -47,20 +47,13 @@ static void begin(struct chat *chat, struct peer *peer)
     peer_join(chat, peer, "lobby");
 }
 
-static void end(struct chat *chat, struct peer *peer)
-{
-    peer_leave(peer);
-    CU_ASSERT_TRUE(chat_await_empty(chat));
-    chat_stop(chat);
-}
-
 static void few_frames_in_a_read_never_wait(void)
 {
     struct chat chat;
     struct peer peer;
     begin(&chat, &peer);
     CU_ASSERT_FALSE(is_held_after(&chat, &peer, WS_PONG, 1000, CLIENT_CHATTER_FREE - 1));
-    end(&chat, &peer);
+    chat_ends_well(&chat, &peer);
 }
 
 static void a_flood_waits_once_the_share_is_used_up(void)
@@ -72,7 +65,7 @@ static void a_flood_waits_once_the_share_is_used_up(void)
         begin(&chat, &peer);
         bool held = is_held_after(&chat, &peer, WS_PONG, READS + more[i], CLIENT_CHATTER_FREE);
         CU_ASSERT_EQUAL(held, more[i] > 0);
-        end(&chat, &peer);
+        chat_ends_well(&chat, &peer);
     }
 }
 
@@ -88,7 +81,7 @@ static void the_share_is_one_for_all(void)
     CU_ASSERT_TRUE(peer_say(&first, "hello"));
     CU_ASSERT_TRUE(peer_hears(&first, "hello"));
     peer_leave(&second);
-    end(&chat, &first);
+    chat_ends_well(&chat, &first);
 }
 
 static void messages_are_not_of_it(void)
@@ -98,7 +91,7 @@ static void messages_are_not_of_it(void)
     begin(&chat, &peer);
     CU_ASSERT_FALSE(is_held_after(&chat, &peer, WS_TEXT, 4, CLIENT_CHATTER_FREE));
     CU_ASSERT_FALSE(is_held_after(&chat, &peer, WS_PONG, READS, CLIENT_CHATTER_FREE));
-    end(&chat, &peer);
+    chat_ends_well(&chat, &peer);
 }
 
 /* What waits is read when the share is there again. */
@@ -114,7 +107,7 @@ static void a_flood_goes_on_later(void)
     chat_advance(&chat, CLIENT_CHATTER_AHEAD_US / 1000 + 1);
     CU_ASSERT_TRUE(peer_hears(&peer, "at last"));
     CU_ASSERT_FALSE(is_held_after(&chat, &peer, WS_PONG, 1, CLIENT_CHATTER_FREE));
-    end(&chat, &peer);
+    chat_ends_well(&chat, &peer);
 }
 
 CU_TestInfo client_chatter_tests[] = {

@@ -41,13 +41,6 @@ static bool is_open(struct chat *chat, struct peer *peer)
     return chat_publish(chat, "lobby", "still here") && peer_hears(peer, "still here");
 }
 
-static void stop(struct chat *chat, struct peer *peer)
-{
-    peer_leave(peer);
-    CU_ASSERT_TRUE(chat_await_empty(chat));
-    chat_stop(chat);
-}
-
 static void a_hundred_within_a_minute_end_the_client(void)
 {
     struct chat chat;
@@ -60,7 +53,7 @@ static void a_hundred_within_a_minute_end_the_client(void)
     say_often(&chat, &peer, 1);
     CU_ASSERT_TRUE(peer_hears_close(&peer, WS_CLOSE_RATE_LIMITED));
     CU_ASSERT_EQUAL(chat_count(&chat, rate_limit_ended_total), 1);
-    stop(&chat, &peer);
+    chat_ends_well(&chat, &peer);
 }
 
 static void what_comes_behind_the_hundredth_is_not_looked_at(void)
@@ -73,7 +66,7 @@ static void what_comes_behind_the_hundredth_is_not_looked_at(void)
     CU_ASSERT_TRUE(peer_hears_close(&peer, WS_CLOSE_RATE_LIMITED));
     CU_ASSERT_EQUAL(refusals, 100);
     CU_ASSERT_EQUAL(chat_count(&chat, rate_limit_ended_total), 1);
-    stop(&chat, &peer);
+    chat_ends_well(&chat, &peer);
 }
 
 static void those_of_a_minute_ago_are_forgotten(void)
@@ -93,7 +86,7 @@ static void those_of_a_minute_ago_are_forgotten(void)
     say_often(&chat, &peer, 1);
     CU_ASSERT_TRUE(peer_hears_close(&peer, WS_CLOSE_RATE_LIMITED));
     CU_ASSERT_EQUAL(refusals, 3 * 99 + 100);
-    stop(&chat, &peer);
+    chat_ends_well(&chat, &peer);
 }
 
 static void each_connection_is_judged_by_itself(void)
@@ -107,7 +100,7 @@ static void each_connection_is_judged_by_itself(void)
     say_often(&chat, &second, 99);
     CU_ASSERT_TRUE(is_open(&chat, &first));
     peer_leave(&second);
-    stop(&chat, &first);
+    chat_ends_well(&chat, &first);
 }
 
 static void refuse_without_memory(struct chat *chat, struct client *client, struct slice payload)
@@ -130,7 +123,7 @@ static void what_there_is_no_memory_to_count_ends_nobody(void)
     chat.on_message = refuse;
     say_often(&chat, &peer, 100);
     CU_ASSERT_TRUE(peer_hears_close(&peer, WS_CLOSE_RATE_LIMITED));
-    stop(&chat, &peer);
+    chat_ends_well(&chat, &peer);
 }
 
 CU_TestInfo client_refusals_tests[] = {
