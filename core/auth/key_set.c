@@ -148,7 +148,9 @@ static enum err add_jwks(struct key_set *set, const json_t *jwks, char why[KEY_W
 static enum err add_json(struct key_set *set, struct slice text, char why[KEY_WHY_SIZE])
 {
     json_error_t error;
-    json_t *jwks = json_loadb(text.ptr, text.len, JSON_REJECT_DUPLICATES, &error);
+    /* Integers are of no concern here, however many bits they have. */
+    json_t *jwks =
+        json_loadb(text.ptr, text.len, JSON_REJECT_DUPLICATES | JSON_DECODE_INT_AS_REAL, &error);
     if (jwks == NULL)
         return refuse(why, "it is not valid JSON (or has a member twice)");
     enum err err = add_jwks(set, jwks, why);

@@ -1,8 +1,8 @@
 /*
  * Memory that runs out, for build/chat-api-starved: the service's own objects, with this between
- * them and mem_try_* and slab_try_alloc (the linker's --wrap). From SIGUSR1 to SIGUSR2 the first request of each place
- * fails, and every n-th after it: each place is counted by itself, so that none is spared for being
- * asked seldom.
+ * them and mem_try_* and slab_try_alloc (the linker's --wrap). From SIGUSR1 to SIGUSR2 the first
+ * request of each place fails, and every n-th after it: each place is counted by itself, so that
+ * none is spared for being asked seldom.
  *
  *     STARVE_EVERY   n; 1 fails every request
  *

@@ -248,7 +248,8 @@ static void keys_for_something_else_are_skipped_beside_good_ones(void)
     buf_append_str(&text,
                    "\n {\"keys\":[{\"kty\":\"EC\",\"crv\":\"P-521\",\"x\":\"AA\",\"y\":\"AA\"},"
                    "{\"kty\":\"OKP\",\"crv\":\"X25519\",\"x\":\"AA\"},{\"kty\":\"new\"},");
-    jwt_append_jwk(&text, key, ",\"alg\":\"ES384\",\"x5c\":[\"AA\"]");
+    jwt_append_jwk(&text, key,
+                   ",\"alg\":\"ES384\",\"x5c\":[\"AA\"],\"serial\":18446744073709551616");
     buf_append_str(&text, "],\"more\":1}\n");
     CU_ASSERT_EQUAL_FATAL(load(buf_slice(&text), &set, why), ERR_OK);
     CU_ASSERT_EQUAL(set->count, 1);
