@@ -198,6 +198,8 @@ void announce_changed(void *arg, const struct roster_user *user, const struct ro
     struct record record = roster_record(user, seat);
     char scratch[UUID_TEXT_LEN];
     struct slice id = roster_user_id(user, scratch);
+    if (record.clients == 0)
+        record = roster_farewell(user, seat);
     record.rev = ++presence->rev;
     if (room->replica != NULL)
         replica_apply(room->replica, presence->self, id, &record, loop_now_ms(presence->loop));
@@ -332,15 +334,21 @@ void announce_commands(struct presence *presence, bool taken)
     load_all(presence, now_ms);
 }
 
+static void take_back_from(struct presence *presence, const struct roster_user *user,
+                           const struct roster_seat *seat)
+{
+    char scratch[UUID_TEXT_LEN];
+    struct record record = roster_farewell(user, seat);
+    record.rev = ++presence->rev;
+    write_word(presence, seat != NULL ? seat->room : presence->global,
+               roster_user_id(user, scratch), &record);
+}
+
 static void take_back(void *arg, const struct roster_user *user)
 {
-    struct presence *presence = arg;
-    char scratch[UUID_TEXT_LEN];
-    struct slice id = roster_user_id(user, scratch);
-    struct record gone = {.rev = ++presence->rev, .text = slice_str("")};
-    write_word(presence, presence->global, id, &gone);
+    take_back_from(arg, user, NULL);
     for (const struct roster_seat *seat = user->seats; seat != NULL; seat = seat->next)
-        write_word(presence, seat->room, id, &gone);
+        take_back_from(arg, user, seat);
 }
 
 void announce_leave(struct presence *presence)

@@ -38,8 +38,9 @@ enum {
 #define PRESENCE_GLOBAL "presence:global"
 
 struct record {
-    uint64_t rev;      /* a later word of the same pod has a larger one */
-    uint32_t clients;  /* of the user in the room on that pod; 0: gone */
+    uint64_t rev; /* a later word of the same pod has a larger one */
+    uint32_t
+        clients; /* of the user in the room on that pod; 0: gone, the status is what it chose */
     uint64_t since_ms; /* wall clock */
     uint64_t stamp_ms; /* wall clock, when the status changed; 0: never */
     enum presence_status status;

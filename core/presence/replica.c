@@ -70,11 +70,10 @@ static struct words *make_words(const struct record *record)
     return words;
 }
 
-/* Whether a pod that the user left still has a say. A status of away may have come of silence,
- * which is over when the user comes back. */
+/* Whether a pod that the user left still has a say. */
 static bool is_held(const struct entry *entry)
 {
-    return entry->clients == 0 && entry->stamp_ms != 0 && entry->status != PRESENCE_AWAY;
+    return entry->clients == 0 && entry->stamp_ms != 0;
 }
 
 static void set_entry(struct entry *entry, const struct record *record)
@@ -82,8 +81,10 @@ static void set_entry(struct entry *entry, const struct record *record)
     bool gone = record->clients == 0;
     entry->rev = record->rev;
     entry->clients = record->clients;
-    if (gone) /* what it was is still told with the leave */
+    if (gone) { /* what it was is still told with the leave */
+        entry->status = (uint8_t)record->status;
         return;
+    }
     mem_free(entry->words);
     entry->words = make_words(record);
     entry->since_ms = record->since_ms;

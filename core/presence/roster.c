@@ -193,9 +193,14 @@ static bool is_away(const struct roster_user *user)
     return away;
 }
 
+static enum presence_status chosen_of(const struct roster_user *user)
+{
+    return user->profile != NULL ? user->profile->chosen : PRESENCE_ONLINE;
+}
+
 static enum presence_status status_of(const struct roster_user *user)
 {
-    enum presence_status chosen = user->profile != NULL ? user->profile->chosen : PRESENCE_ONLINE;
+    enum presence_status chosen = chosen_of(user);
     return chosen == PRESENCE_ONLINE && is_away(user) ? PRESENCE_AWAY : chosen;
 }
 
@@ -224,6 +229,14 @@ struct record roster_record(const struct roster_user *user, const struct roster_
         record.clients = list_has_link(&loner_of(user)->client.link);
         record.since_ms = uuid_time_ms(user->uuid);
     }
+    return record;
+}
+
+struct record roster_farewell(const struct roster_user *user, const struct roster_seat *seat)
+{
+    struct record record = roster_record(user, seat);
+    record.clients = 0;
+    record.status = chosen_of(user);
     return record;
 }
 
@@ -430,6 +443,12 @@ static bool has_text(const struct profile *profile, struct slice text)
     return slice_equals(slice_str(profile->text != NULL ? profile->text : ""), text);
 }
 
+static void note_choice(struct profile *profile, uint64_t stamp_ms)
+{
+    profile->chosen_ms = stamp_ms;
+    profile->stamp_ms = profile->stamp_ms < stamp_ms ? stamp_ms : profile->stamp_ms + 1;
+}
+
 static void set_status(struct roster *roster, struct profile *profile, enum presence_status status,
                        struct slice text, uint64_t stamp_ms)
 {
@@ -438,8 +457,7 @@ static void set_status(struct roster *roster, struct profile *profile, enum pres
         profile->text = copy_text(text);
     }
     profile->chosen = status;
-    profile->chosen_ms = stamp_ms;
-    profile->stamp_ms = profile->stamp_ms < stamp_ms ? stamp_ms : profile->stamp_ms + 1;
+    note_choice(profile, stamp_ms);
     profile->shown = status_of(profile->user);
     say_everywhere(roster, profile->user);
 }
@@ -448,17 +466,18 @@ void roster_choose(struct roster *roster, struct presence_client *client,
                    enum presence_status status, struct slice text, struct roster_time time)
 {
     struct roster_user *user = user_of(client);
-    enum presence_status chosen = user->profile != NULL ? user->profile->chosen : PRESENCE_ONLINE;
+    enum presence_status chosen = chosen_of(user);
     if (user->profile == NULL && status == PRESENCE_ONLINE && text.len == 0)
         return;
     if (user->profile == NULL)
         user->profile = make_profile(slice_of("", 0));
     struct profile *profile = user->profile;
     profile->user = user;
-    if (chosen == status && has_text(profile, text))
-        return;
     uint64_t stamp_ms = time.wall_ms > profile->chosen_ms ? time.wall_ms : profile->chosen_ms + 1;
-    set_status(roster, profile, status, text, stamp_ms);
+    if (chosen != status || !has_text(profile, text))
+        set_status(roster, profile, status, text, stamp_ms);
+    else /* no news here; but another pod may hold what was chosen there before */
+        note_choice(profile, stamp_ms);
     say_note(roster, user, false);
 }
 

@@ -186,6 +186,9 @@ bool roster_is_visible(const struct roster_user *user);
 
 /* What is to be said; `rev` is left to the caller, texts are the user's. */
 struct record roster_record(const struct roster_user *user, const struct roster_seat *seat);
+/* What is said of one who goes, with the status that it chose: its silence ends with its clients.
+ */
+struct record roster_farewell(const struct roster_user *user, const struct roster_seat *seat);
 struct note roster_note(const struct roster_user *user, bool ask);
 
 /* Every user. */

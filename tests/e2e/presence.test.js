@@ -671,7 +671,7 @@ describe('a signed-in user', () => {
         late.hangUp();
     });
 
-    for (const status of ['busy', 'offline']) {
+    for (const status of ['busy', 'away', 'offline']) {
         it(`that is ${status} stays so on the way to another pod`, async (t) => {
             const { pods } = await podsFor(t, 2, ENV);
             const room = freshRoom();

@@ -92,6 +92,15 @@ static void say_status(struct scene *scene, struct lease *lease, const char *use
     replica_apply(&scene->room, lease, slice_str(user), &record, scene->now_ms);
 }
 
+static void say_farewell(struct scene *scene, struct lease *lease, const char *user,
+                         enum presence_status status, uint64_t stamp_ms)
+{
+    struct record record = record_of(scene, 0);
+    record.status = status;
+    record.stamp_ms = stamp_ms;
+    replica_apply(&scene->room, lease, slice_str(user), &record, scene->now_ms);
+}
+
 static void load(struct scene *scene, struct lease *lease, const char *user, uint32_t clients,
                  uint64_t rev)
 {
@@ -301,7 +310,7 @@ static void a_status_holds_for_who_comes_back_on_another_pod(void)
     struct scene scene;
     begin(&scene);
     say_status(&scene, scene.self, "ann", PRESENCE_BUSY, 10);
-    say(&scene, scene.self, "ann", 0);
+    say_farewell(&scene, scene.self, "ann", PRESENCE_BUSY, 10);
     say(&scene, scene.other, "ann", 1); /* it does not know yet */
     expect(&scene, " +ann");
     say_status(&scene, scene.other, "ann", PRESENCE_BUSY, 10);
@@ -317,7 +326,7 @@ static void a_status_that_nobody_repeats_ends_with_the_grace(void)
     struct scene scene;
     begin(&scene);
     say_status(&scene, scene.self, "ann", PRESENCE_BUSY, 10);
-    say(&scene, scene.self, "ann", 0);
+    say_farewell(&scene, scene.self, "ann", PRESENCE_BUSY, 10);
     say(&scene, scene.other, "ann", 1);
     CU_ASSERT_EQUAL(replicas_next_ms(&scene.replicas), scene.now_ms + GRACE_MS);
     pass(&scene, GRACE_MS - 1);
@@ -333,7 +342,7 @@ static void the_invisible_stay_so_on_the_way_to_another_pod(void)
     struct scene scene;
     begin(&scene);
     say_status(&scene, scene.self, "ann", PRESENCE_OFFLINE, 10);
-    say(&scene, scene.self, "ann", 0);
+    say_farewell(&scene, scene.self, "ann", PRESENCE_OFFLINE, 10);
     say(&scene, scene.other, "ann", 1);
     CU_ASSERT_STRING_EQUAL(list(&scene, true).names, "");
     say_status(&scene, scene.other, "ann", PRESENCE_OFFLINE, 10);
@@ -342,14 +351,20 @@ static void the_invisible_stay_so_on_the_way_to_another_pod(void)
     end(&scene);
 }
 
-static void silence_ends_with_the_clients_that_were_silent(void)
+/* Who goes says what it chose, so that silence ends with the clients that were silent. */
+static void the_status_that_holds_is_the_chosen_one(void)
 {
     struct scene scene;
     begin(&scene);
-    say_status(&scene, scene.self, "ann", PRESENCE_AWAY, 10);
-    say(&scene, scene.self, "ann", 0);
-    say(&scene, scene.other, "ann", 1);
-    expect(&scene, " +ann ~ann:online");
+    for (int chosen = PRESENCE_ONLINE; chosen <= PRESENCE_AWAY; chosen++) {
+        say_status(&scene, scene.self, "ann", PRESENCE_AWAY, 10);
+        say_farewell(&scene, scene.self, "ann", (enum presence_status)chosen, 10);
+        say(&scene, scene.other, "ann", 1);
+        expect(&scene, chosen == PRESENCE_ONLINE ? " +ann ~ann:online" : " +ann");
+        say(&scene, scene.other, "ann", 0);
+        pass(&scene, GRACE_MS);
+        expect(&scene, " -ann");
+    }
     end(&scene);
 }
 
@@ -588,8 +603,7 @@ CU_TestInfo replica_tests[] = {
      a_status_that_nobody_repeats_ends_with_the_grace},
     {"the_invisible_stay_so_on_the_way_to_another_pod",
      the_invisible_stay_so_on_the_way_to_another_pod},
-    {"silence_ends_with_the_clients_that_were_silent",
-     silence_ends_with_the_clients_that_were_silent},
+    {"the_status_that_holds_is_the_chosen_one", the_status_that_holds_is_the_chosen_one},
     {"an_older_word_changes_nothing", an_older_word_changes_nothing},
     {"who_was_there_before_is_not_told", who_was_there_before_is_not_told},
     {"who_comes_while_it_loads_is_told_at_its_end", who_comes_while_it_loads_is_told_at_its_end},

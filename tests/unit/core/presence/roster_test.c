@@ -240,7 +240,7 @@ static void a_status_is_said_everywhere_and_once(void)
     choose(&scene, client, PRESENCE_BUSY, "x");
     expect(&scene, " ann*1!busy ann@b:1!busy ann@a:1!busy ann.");
     choose(&scene, client, PRESENCE_BUSY, "x");
-    expect(&scene, "");
+    expect(&scene, " ann."); /* no room hears of it, the user's pods do */
     choose(&scene, client, PRESENCE_BUSY, "y");
     expect(&scene, " ann*1!busy ann@b:1!busy ann@a:1!busy ann.");
     end(&scene);
@@ -351,6 +351,22 @@ static void a_chosen_status_is_not_changed_by_silence(void)
     end(&scene);
 }
 
+static void who_goes_takes_leave_with_what_it_chose(void)
+{
+    struct scene scene;
+    begin(&scene);
+    struct presence_client *client = add(&scene, "ann");
+    const struct roster_user *user = roster_user_of(client);
+    pass(&scene, AWAY_MS);
+    CU_ASSERT_EQUAL(roster_record(user, NULL).status, PRESENCE_AWAY);
+    CU_ASSERT_EQUAL(roster_farewell(user, NULL).status, PRESENCE_ONLINE);
+    CU_ASSERT_EQUAL(roster_farewell(user, NULL).clients, 0);
+    CU_ASSERT_EQUAL(roster_farewell(user, NULL).stamp_ms, roster_record(user, NULL).stamp_ms);
+    choose(&scene, client, PRESENCE_AWAY, "");
+    CU_ASSERT_EQUAL(roster_farewell(user, NULL).status, PRESENCE_AWAY);
+    end(&scene);
+}
+
 /* --- other pods --- */
 
 static void who_is_active_on_another_pod_is_not_away(void)
@@ -412,6 +428,22 @@ static void a_status_chosen_elsewhere_is_taken_when_it_is_later(void)
     expect(&scene, "");
     choose(&scene, client, PRESENCE_ONLINE, "");
     expect(&scene, " ann*1 ann.");
+    end(&scene);
+}
+
+static void what_is_shown_already_may_be_chosen(void)
+{
+    struct scene scene;
+    struct note note = {.status = PRESENCE_BUSY, .stamp_ms = 5, .text = slice_str("")};
+    begin(&scene);
+    struct presence_client *client = add(&scene, "ann");
+    buf_clear(&scene.said);
+    choose(&scene, client, PRESENCE_ONLINE, "");
+    expect(&scene, " ann.");
+    /* Chosen before that, on a pod that was not heard until now. */
+    take_note(&scene, &note);
+    expect(&scene, "");
+    CU_ASSERT_EQUAL(roster_note(roster_user_of(client), false).stamp_ms, scene.time.wall_ms);
     end(&scene);
 }
 
@@ -499,10 +531,12 @@ CU_TestInfo roster_tests[] = {
     {"who_is_silent_is_away_until_the_next_message", who_is_silent_is_away_until_the_next_message},
     {"one_active_client_keeps_its_user_online", one_active_client_keeps_its_user_online},
     {"a_chosen_status_is_not_changed_by_silence", a_chosen_status_is_not_changed_by_silence},
+    {"who_goes_takes_leave_with_what_it_chose", who_goes_takes_leave_with_what_it_chose},
     {"who_is_active_on_another_pod_is_not_away", who_is_active_on_another_pod_is_not_away},
     {"a_pods_next_lease_speaks_for_the_one_before", a_pods_next_lease_speaks_for_the_one_before},
     {"a_status_chosen_elsewhere_is_taken_when_it_is_later",
      a_status_chosen_elsewhere_is_taken_when_it_is_later},
+    {"what_is_shown_already_may_be_chosen", what_is_shown_already_may_be_chosen},
     {"a_question_is_answered", a_question_is_answered},
     {"all_users_are_found", all_users_are_found},
     {"a_new_name_is_said_everywhere_and_once", a_new_name_is_said_everywhere_and_once},
