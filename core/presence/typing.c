@@ -100,36 +100,39 @@ static void tell(struct typing *typing, const struct typist *typist, bool heard)
     typing->tell(typing->arg, &word);
 }
 
-/* The one who typed, ready to be put on a list; NULL: the pause after its end goes on. */
-static struct typist *begin(struct typing *typing, struct slice room, struct slice user,
-                            uint64_t now_ms, bool *paused)
+static struct typist *need(struct typing *typing, struct slice room, struct slice user)
 {
     struct typist *typist = find(typing, room, user);
-    if (typist == NULL && (typist = add(typing, room, user)) == NULL)
-        return NULL;
-    *paused = typist->was_told && now_ms < typist->told_ms + TYPING_PAUSE_MS;
-    if (!typist->active && *paused)
-        return NULL;
+    return typist != NULL ? typist : add(typing, room, user);
+}
+
+/* False: the pause after its end goes on. `*news`: that it types is to be told. */
+static bool begin(struct typing *typing, struct typist *typist, uint64_t pause_ms, uint64_t now_ms,
+                  bool *news)
+{
+    *news = !typist->was_told || now_ms >= typist->told_ms + pause_ms;
+    if (!typist->active && !*news)
+        return false;
     typing->active_count += !typist->active;
     typist->active = true;
-    if (!*paused)
+    if (*news)
         typist->told_ms = now_ms;
     typist->was_told = true;
-    return typist;
+    return true;
 }
 
 void typing_begin(struct typing *typing, struct slice room, struct slice user, struct slice client,
                   uint64_t now_ms)
 {
-    bool paused;
-    struct typist *typist = begin(typing, room, user, now_ms, &paused);
-    if (typist == NULL)
+    bool news;
+    struct typist *typist = need(typing, room, user);
+    if (typist == NULL || !begin(typing, typist, TYPING_PAUSE_MS, now_ms, &news))
         return;
     typist->client_len = (unsigned)(client.len < CLIENT_MAX ? client.len : CLIENT_MAX);
     memcpy(typist->client, client.ptr, typist->client_len);
     typist->due_ms = now_ms + TYPING_OVER_MS;
     list_move_back(&typing->active, &typist->link);
-    if (!paused)
+    if (news)
         tell(typing, typist, false);
 }
 
@@ -161,24 +164,29 @@ bool typing_is_active(const struct typing *typing, struct slice room, struct sli
     return typist != NULL && typist->active;
 }
 
-void typing_hear(struct typing *typing, struct slice room, struct slice user, bool is_typing,
-                 uint64_t now_ms)
+static void hear_true(struct typing *typing, struct typist *typist, uint64_t now_ms)
 {
-    bool paused;
-    struct typist *typist =
-        is_typing ? begin(typing, room, user, now_ms, &paused) : find(typing, room, user);
-    if (typist == NULL || !typist->active)
+    bool news;
+    if (!begin(typing, typist, TYPING_HEARD_PAUSE_MS, now_ms, &news))
         return;
-    if (!is_typing) {
-        end(typing, typist, true, now_ms);
-        return;
-    }
     if (typist->client_len == 0) { /* else it is over when this pod says so */
         typist->due_ms = now_ms + TYPING_HEARD_MS;
         list_move_back(&typing->heard, &typist->link);
     }
-    if (!paused)
+    if (news)
         tell(typing, typist, true);
+}
+
+void typing_hear(struct typing *typing, struct slice room, struct slice user, bool is_typing,
+                 uint64_t now_ms)
+{
+    struct typist *typist = is_typing ? need(typing, room, user) : find(typing, room, user);
+    if (typist == NULL)
+        return;
+    if (is_typing)
+        hear_true(typing, typist, now_ms);
+    else if (typist->active)
+        end(typing, typist, true, now_ms);
 }
 
 static struct typist *first_due(const struct list *list, uint64_t now_ms)

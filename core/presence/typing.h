@@ -25,6 +25,8 @@
 enum {
     TYPING_PAUSE_MS = 3000,
     TYPING_OVER_MS = 6000,
+    /* Words of other pods keep the pause already, but come sooner or later than those before. */
+    TYPING_HEARD_PAUSE_MS = TYPING_PAUSE_MS - 1000,
     /* The other pod passed on a true TYPING_PAUSE_MS before its last one at most. */
     TYPING_HEARD_MS = TYPING_PAUSE_MS + TYPING_OVER_MS + 1000,
 };

@@ -146,8 +146,8 @@ static void the_pause_holds_over_all_pods(void)
     begin();
     hear("a", "ann", true, 1000);
     expect(" a/ann+~");
+    hear("a", "ann", true, 1000 + TYPING_HEARD_PAUSE_MS - 1);
     type("a", "ann", 1000 + TYPING_PAUSE_MS - 1);
-    hear("a", "ann", true, 1000 + TYPING_PAUSE_MS - 1);
     expect("");
     type("a", "ann", 1000 + TYPING_PAUSE_MS);
     hear("a", "ann", true, 1001 + TYPING_PAUSE_MS);
@@ -156,6 +156,16 @@ static void the_pause_holds_over_all_pods(void)
     hear("a", "ann", false, 1003 + TYPING_PAUSE_MS);
     type("a", "ann", 1004 + TYPING_PAUSE_MS);
     expect(" a/ann-~");
+    end();
+}
+
+static void what_is_heard_a_little_early_is_told(void)
+{
+    begin();
+    hear("a", "ann", true, 1900); /* sent at 1000, the next one at 4000 */
+    hear("a", "ann", false, 2000);
+    hear("a", "ann", true, 4000);
+    expect(" a/ann+~ a/ann-~ a/ann+~");
     end();
 }
 
@@ -219,6 +229,7 @@ CU_TestInfo typing_tests[] = {
     {"it_is_over_some_time_after_the_last_true", it_is_over_some_time_after_the_last_true},
     {"another_client_leaving_ends_nothing", another_client_leaving_ends_nothing},
     {"the_pause_holds_over_all_pods", the_pause_holds_over_all_pods},
+    {"what_is_heard_a_little_early_is_told", what_is_heard_a_little_early_is_told},
     {"what_began_on_another_pod_ends_here", what_began_on_another_pod_ends_here},
     {"a_pod_that_falls_silent_types_no_more", a_pod_that_falls_silent_types_no_more},
     {"who_types_here_too_is_over_by_this_pods_word", who_types_here_too_is_over_by_this_pods_word},
