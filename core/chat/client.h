@@ -90,7 +90,7 @@ struct client {
     struct seat *seats;             /* of further rooms, the hidden ones included */
     struct room *home;              /* counted: where a message without a room goes; NULL: none */
     struct outq outq;
-    uint64_t heard_ms;        /* when bytes last came; when the close began, from then on */
+    uint64_t heard_ms;        /* its last sign of life; when the close began, from then on */
     uint64_t midway_since_ms; /* when the unfinished message began */
     const char *close_reason; /* a constant, or `said` */
     char *said;               /* the reason that somebody outside gave; NULL: none */

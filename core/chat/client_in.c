@@ -186,16 +186,25 @@ void client_feed_stash(struct client *client)
     mem_free(stash);
 }
 
+void client_touch(struct client *client)
+{
+    struct shard *shard = client->shard;
+    if (client->state != CLIENT_OPEN || client->left)
+        return;
+    client->heard_ms = loop_now_ms(shard->loop);
+    list_move_back(&shard->quiet, &client->timer);
+}
+
 void client_feed(struct client *client, struct slice bytes)
 {
     struct shard *shard = client->shard;
     counter_add(&shard->counters.bytes_received_total, bytes.len);
     if (client->state == CLIENT_FINISHING)
         return;
-    if (client->state == CLIENT_OPEN && !client->left) {
-        client->heard_ms = loop_now_ms(shard->loop);
-        list_move_back(&shard->quiet, &client->timer);
-    }
+    /* While something waits, taking it is the sign of life: or who only sends would let wait for
+     * ever what it never reads. */
+    if (!client_is_pressed(client))
+        client_touch(client);
     look_at(client, bytes);
     if (client->stash == NULL)
         adapt_reading(client, bytes.len);

@@ -36,6 +36,12 @@ void client_leave_rooms(struct client *client);
 void client_queue_taken(struct client *client);
 void client_queue_taken_of(struct client *client, struct membership *membership);
 
+/* It shows that it lives: it said something, or takes what waits for it. */
+void client_touch(struct client *client);
+
+/* It takes too little: it is counted and ends with 4002. */
+void client_end_slow(struct client *client);
+
 /* Bytes that the peer sent, cut anywhere. */
 void client_feed(struct client *client, struct slice bytes);
 

@@ -27,8 +27,10 @@ struct reply {
 static void set_pressed(struct client *client, bool pressed)
 {
     struct loop *loop = client->shard->loop;
-    if (pressed && !client_is_pressed(client))
+    if (pressed && !client_is_pressed(client)) {
         client->pressed_ms = loop_now_ms(loop);
+        client_touch(client);
+    }
     conn_want_write(&client->conn, loop, pressed);
 }
 
@@ -38,7 +40,7 @@ static bool is_over_bounds(const struct client *client)
     return client->outq.messages > opts->queue_messages || client->outq.bytes > opts->queue_bytes;
 }
 
-static void end_slow(struct client *client)
+void client_end_slow(struct client *client)
 {
     if (client->close_reason != NULL)
         return;
@@ -65,7 +67,7 @@ static void judge_queue(struct client *client)
         else
             client_schedule_flush(client);
     } else if (client->state == CLIENT_ADMITTED) {
-        end_slow(client);
+        client_end_slow(client);
     } else {
         client_flush(client);
     }
@@ -139,6 +141,8 @@ static bool write_some(struct client *client)
     }
     counter_add(&counters->messages_delivered_total, outq_advance(&client->outq, sent));
     counter_add(&counters->bytes_sent_total, sent);
+    if (sent != 0 && client_is_pressed(client))
+        client_touch(client);
     return sent == offered;
 }
 
@@ -150,8 +154,8 @@ void client_update_reading(struct client *client)
 
 /*
  * Who sends faster than it reads is not read from until it has caught up: TCP slows it down, and a
- * burst that comes back to its own sender does not make a slow consumer of it. Whoever never
- * catches up falls silent by that, and the heartbeat ends it.
+ * burst that comes back to its own sender does not make a slow consumer of it. Whoever takes
+ * nothing any more is ended for that when the heartbeat would be.
  */
 static void press_back(struct client *client)
 {
@@ -179,7 +183,7 @@ void client_flush(struct client *client)
         outq_fini(&client->outq);
         finish_if_closed(client);
     } else if (is_over_bounds(client)) {
-        end_slow(client);
+        client_end_slow(client);
     }
 }
 

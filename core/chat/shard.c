@@ -268,9 +268,14 @@ static struct client *first_timer(const struct list *list)
     return link != NULL ? LIST_ENTRY(link, struct client, timer) : NULL;
 }
 
+/* For WS_PONG_TIMEOUT nothing came, or nothing was taken of what waits. */
 static void end_silent(struct shard *shard, struct client *client)
 {
     list_remove(&client->timer);
+    if (client_is_pressed(client)) {
+        client_end_slow(client);
+        return;
+    }
     counter_add(&shard->counters.heartbeat_timeouts_total, 1);
     client_end(client, WS_CLOSE_HEARTBEAT_TIMEOUT, "heartbeat timeout");
 }

@@ -130,6 +130,36 @@ static void a_slow_consumer_that_reads_in_time_gets_everything(void)
     chat_ends_well(&chat, &peer);
 }
 
+/* It lives by what it takes, not by what it says: it would let a full queue wait for ever. */
+static void who_takes_nothing_is_slow_whatever_it_says(void)
+{
+    for (int reads = 0; reads <= 1; reads++) {
+        struct chat chat;
+        struct hub_opts opts = chat_opts_frozen(1);
+        struct peer peer;
+        struct peer_frame frame;
+        opts.ping_interval_ms = 25000;
+        opts.pong_timeout_ms = 60000;
+        chat_start(&chat, &opts);
+        peer_join(&chat, &peer, "lobby");
+        chat_advance(&chat, 20000); /* only from then on does something wait */
+        int sent = chat_fill_socket(&chat, &peer);
+        for (int i = 0; i < 2; i++) {
+            chat_advance(&chat, 29999);
+            CU_ASSERT_TRUE(peer_send(&peer, WS_PONG, SLICE_NONE));
+            chat_settle(&chat);
+        }
+        CU_ASSERT_EQUAL(chat_count(&chat, slow_consumers_total), 0);
+        for (int i = 0; i < sent && reads; i++)
+            CU_ASSERT_EQUAL_FATAL(peer_receive(&peer, &frame), WS_TEXT);
+        chat_settle(&chat);
+        chat_advance(&chat, 2);
+        CU_ASSERT_EQUAL(chat_count(&chat, slow_consumers_total), !reads);
+        CU_ASSERT_EQUAL(chat_count(&chat, heartbeat_timeouts_total), 0);
+        chat_ends_well(&chat, &peer);
+    }
+}
+
 static void nobody_else_waits_for_a_slow_consumer(void)
 {
     struct chat chat;
@@ -326,6 +356,7 @@ CU_TestInfo client_slow_tests[] = {
     {"a_socket_that_is_full_counts_from_there", a_socket_that_is_full_counts_from_there},
     {"a_slow_consumer_that_reads_in_time_gets_everything",
      a_slow_consumer_that_reads_in_time_gets_everything},
+    {"who_takes_nothing_is_slow_whatever_it_says", who_takes_nothing_is_slow_whatever_it_says},
     {"nobody_else_waits_for_a_slow_consumer", nobody_else_waits_for_a_slow_consumer},
     {"under_pressure_the_latest_ping_is_answered", under_pressure_the_latest_ping_is_answered},
     {"who_does_not_read_is_not_read_from", who_does_not_read_is_not_read_from},
