@@ -82,6 +82,7 @@ static void enqueue(struct client *client, struct batch *batch, uint32_t offset,
         client_drop(client);
         return;
     }
+    batch_hold(batch, &client->shard->held_bytes);
     judge_queue(client);
 }
 

@@ -299,6 +299,43 @@ static void check_heartbeats(struct shard *shard, struct deadline *deadline)
     }
 }
 
+/* This loop's part of what may wait for all, enough for one client at least. */
+static size_t held_max(const struct shard *shard)
+{
+    const struct hub_opts *opts = hub_opts(shard->hub);
+    size_t part = opts->queues_bytes / opts->loops;
+    return part > opts->queue_bytes ? part : opts->queue_bytes;
+}
+
+/* Ends those who have taken nothing for longest, until `bytes` less wait. Returns what is left. */
+static size_t end_slowest(const struct list *list, size_t bytes)
+{
+    struct list_link *link = list->head.next;
+    for (; link != &list->head && bytes != 0; link = link->next) {
+        struct client *client = LIST_ENTRY(link, struct client, timer);
+        if (!client_is_pressed(client))
+            continue;
+        bytes -= client->outq.bytes < bytes ? client->outq.bytes : bytes;
+        client_end_slow(client);
+    }
+    return bytes;
+}
+
+/* Each queue has its bounds, but there may be many. A quarter is freed at once, so that the lists
+ * are not walked again before as much has come to wait anew. */
+static void check_held(struct shard *shard, struct deadline *deadline)
+{
+    size_t max = held_max(shard), bytes = max / 4;
+    if (shard->held_bytes <= max)
+        return;
+    bytes = end_slowest(&shard->pinged, bytes);
+    if (bytes != 0)
+        bytes = end_slowest(&shard->quiet, bytes);
+    /* What several wait for is free only when the last of them has ended. */
+    if (bytes == 0)
+        deadline->next_ms = deadline->now_ms;
+}
+
 static void check_messages(struct shard *shard, struct deadline *deadline)
 {
     uint64_t limit_ms = hub_opts(shard->hub)->message_timeout_ms;
@@ -376,6 +413,7 @@ static int on_turn_end(void *arg)
     struct list_link *link;
     flush_dirty(shard);
     check_silence(shard, &deadline);
+    check_held(shard, &deadline);
     check_paced(shard, &deadline);
     check_expiries(shard, &deadline);
     do {
