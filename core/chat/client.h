@@ -53,6 +53,9 @@ enum {
     CLIENT_READ_MIN = 1024,
     CLIENT_READ_FIRST = 4096,
     CLIENT_READ_MAX = 16 * 1024,
+    /* And no more than this, and a message, of what was compressed: a few bytes become many. What
+     * is behind it waits for the end of the turn, when a few of all who wait have theirs. */
+    CLIENT_INFLATED_MAX = 64 * 1024,
     /* Frames that end no message (pings, pongs, fragments) have this share of the loop's time, all
      * clients together: so many microseconds each, and so many ahead. Whoever brings fewer than
      * CLIENT_CHATTER_FREE in a read never waits for that. */

@@ -94,6 +94,8 @@ static void on_message(void *arg, enum ws_opcode opcode, struct slice payload)
     client->read_messages++;
     counter_add(&client->shard->counters.messages_received_total, 1);
     opts->on_message(opts->arg, client, opcode, payload);
+    if (client->session.inflated > CLIENT_INFLATED_MAX)
+        client_hold(client, 0);
 }
 
 static void on_ping(void *arg, struct slice payload)
@@ -167,6 +169,7 @@ static void look_at(struct client *client, struct slice bytes)
     uint32_t frames = client->session.frames;
     size_t left;
     client->read_messages = 0;
+    client->session.inflated = 0;
     do {
         left = ws_session_feed(&client->session, client->shard->pool, client, bytes);
         bytes = slice_skip(bytes, bytes.len - left);
