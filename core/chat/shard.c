@@ -19,6 +19,7 @@
 enum {
     SKIPPED = UINT8_MAX,    /* in a client's dirty_parts, for the moment */
     UNPACED_IN_A_TURN = 16, /* clients that are read from again after a pause */
+    UNPACED_INFLATED = 4,   /* for so many of them counts one with CLIENT_INFLATED_MAX */
 };
 
 static void on_events(void *arg, struct loop_source *source, uint32_t events)
@@ -353,18 +354,19 @@ static void check_messages(struct shard *shard, struct deadline *deadline)
  * that takes here, a turn stays short. The list has no order but by when they were put in. */
 static void check_paced(struct shard *shard, struct deadline *deadline)
 {
-    unsigned left = UNPACED_IN_A_TURN;
+    int left = UNPACED_IN_A_TURN;
     struct list_link *link = shard->paced.head.next;
     while (link != &shard->paced.head) {
         struct client *client = LIST_ENTRY(link, struct client, paced);
         link = link->next;
         if (!is_due(deadline, client->pace_us / 1000))
             continue;
-        if (left-- == 0) {
+        if (left <= 0) {
             deadline->next_ms = deadline->now_ms;
             return;
         }
         client_unpace(client);
+        left -= client->session.inflated > CLIENT_INFLATED_MAX ? UNPACED_INFLATED : 1;
     }
 }
 
