@@ -46,6 +46,7 @@ struct config {
     size_t ws_max_message_bytes;
     size_t ws_send_queue; /* messages */
     size_t ws_send_queue_bytes;
+    size_t ws_send_total_bytes;
     uint64_t http_header_timeout_ms;
     uint64_t ws_message_timeout_ms;
     uint64_t ws_ping_interval_ms;

@@ -24,10 +24,20 @@ void batch_release(struct batch *batch)
 {
     if (batch == NULL || --batch->refs != 0)
         return;
+    if (batch->held != NULL)
+        *batch->held -= batch->cap;
     mem_free(batch->bytes);
     mem_free(batch->ends);
     mem_free(batch->received_ns);
     mem_free(batch);
+}
+
+void batch_hold(struct batch *batch, size_t *held)
+{
+    if (batch->held != NULL)
+        return;
+    batch->held = held;
+    *held += batch->cap;
 }
 
 static enum err grow_bytes(struct batch *batch, size_t need)
@@ -40,6 +50,8 @@ static enum err grow_bytes(struct batch *batch, size_t need)
     char *bytes = mem_try_resize(batch->bytes, cap, 1);
     if (bytes == NULL)
         return ERR_NOMEM;
+    if (batch->held != NULL)
+        *batch->held += cap - batch->cap;
     batch->bytes = bytes;
     batch->cap = (uint32_t)cap;
     return ERR_OK;

@@ -26,6 +26,7 @@ struct batch {
     unsigned refs;
     uint32_t len, cap;
     uint32_t count, count_cap; /* of messages */
+    size_t *held;              /* counts its bytes; NULL: nobody does */
     char *bytes;
     uint32_t *ends;        /* offset behind each message */
     uint64_t *received_ns; /* when this pod took each in */
@@ -36,6 +37,9 @@ MUST_USE struct batch *batch_try_create(void);
 struct batch *batch_retain(struct batch *batch);
 /* Takes NULL. */
 void batch_release(struct batch *batch);
+
+/* Its bytes count in `*held` from now on, once however often it is asked, until it is freed. */
+void batch_hold(struct batch *batch, size_t *held);
 
 /* ERR_FULL: does not fit any more; ERR_NOMEM. Both leave the batch as it was. Who holds a place in
  * it by offset is not disturbed. */

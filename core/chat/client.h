@@ -51,6 +51,9 @@ enum {
     CLIENT_READ_MIN = 1024,
     CLIENT_READ_FIRST = 4096,
     CLIENT_READ_MAX = 16 * 1024,
+    /* And no more than this, and a message, of what was compressed: a few bytes become many. What
+     * is behind it waits for the end of the turn, when a few of all who wait have theirs. */
+    CLIENT_INFLATED_MAX = 64 * 1024,
     /* Frames that end no message (pings, pongs, fragments) have this share of the loop's time, all
      * clients together: so many microseconds each, and so many ahead. Whoever brings fewer than
      * CLIENT_CHATTER_FREE in a read never waits for that. */
@@ -98,7 +101,7 @@ struct client {
     struct strikes *refusals;   /* by limits, of the last minute; NULL: none yet */
     struct seat *seats;         /* of further rooms, the hidden ones included */
     struct room *home;          /* counted: where a message without a room goes; NULL: none */
-    uint64_t heard_ms;          /* when bytes last came; when the close began, from then on */
+    uint64_t heard_ms;          /* its last sign of life; when the close began, from then on */
     const char *close_reason;   /* a constant, or what the work's `said` is */
     void *data;                 /* client_set_data */
     struct agenda_entry expiry; /* in the shard's expiries, while it has a user */

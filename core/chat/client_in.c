@@ -115,6 +115,8 @@ static void on_message(void *arg, enum ws_opcode opcode, struct slice payload)
     client->shard->read_messages++;
     counter_add(&client->shard->counters.messages_received_total, 1);
     opts->on_message(opts->arg, client, opcode, payload);
+    if (client->session.inflated > CLIENT_INFLATED_MAX)
+        client_hold(client, 0);
 }
 
 static void on_ping(void *arg, struct slice payload)
@@ -192,6 +194,7 @@ static void look_at(struct client *client, struct slice bytes)
     uint32_t frames = client->session.frames;
     size_t left;
     shard->read_messages = 0;
+    client->session.inflated = 0;
     do {
         left = ws_session_feed(&client->session, shard->pool, client, bytes);
         bytes = slice_skip(bytes, bytes.len - left);
@@ -219,16 +222,27 @@ void client_feed_stash(struct client *client)
     mem_free(stash);
 }
 
+void client_touch(struct client *client)
+{
+    struct shard *shard = client->shard;
+    if (client->state != CLIENT_OPEN || client->left)
+        return;
+    client->heard_ms = loop_now_ms(shard->loop);
+    list_move_back(&shard->quiet, &client->timer);
+}
+
 void client_feed(struct client *client, struct slice bytes)
 {
     struct shard *shard = client->shard;
     counter_add(&shard->counters.bytes_received_total, bytes.len);
     if (client->state == CLIENT_FINISHING)
         return;
-    if (client->state == CLIENT_OPEN && !client->left) {
-        client->heard_ms = loop_now_ms(shard->loop);
-        list_move_back(&shard->quiet, &client->timer);
-    }
+    /* While something waits, taking it is the sign of life: or who only sends would let wait for
+     * ever what it never reads. */
+    if (client_is_pressed(client))
+        client->work->received_ms = loop_now_ms(shard->loop);
+    else
+        client_touch(client);
     look_at(client, bytes);
     if (!client_has_stash(client))
         adapt_reading(client, bytes.len);

@@ -38,6 +38,12 @@ bool client_has_waiting(const struct client *client);
 /* Whether it is not read from for its pace. */
 bool client_is_paced(const struct client *client);
 
+/* It shows that it lives: it said something, or takes what waits for it. */
+void client_touch(struct client *client);
+
+/* It takes too little: it is counted and ends with 4002. */
+void client_end_slow(struct client *client);
+
 /* Bytes that the peer sent, cut anywhere. */
 void client_feed(struct client *client, struct slice bytes);
 

@@ -33,8 +33,11 @@ bool client_has_waiting(const struct client *client)
 static void set_pressed(struct client *client, bool pressed)
 {
     struct loop *loop = client->shard->loop;
-    if (pressed && !client_is_pressed(client))
+    if (pressed && !client_is_pressed(client)) {
         client->work->pressed_ms = loop_now_ms(loop);
+        client->work->received_ms = client->heard_ms;
+        client_touch(client);
+    }
     conn_want_write(&client->conn, loop, pressed);
 }
 
@@ -45,7 +48,7 @@ static bool is_over_bounds(const struct client *client)
     return outq->messages > opts->queue_messages || outq->bytes > opts->queue_bytes;
 }
 
-static void end_slow(struct client *client)
+void client_end_slow(struct client *client)
 {
     if (client->close_reason != NULL)
         return;
@@ -74,7 +77,7 @@ static void judge_queue(struct client *client)
         else
             client_schedule_flush(client);
     } else if (client->state == CLIENT_ADMITTED) {
-        end_slow(client);
+        client_end_slow(client);
     } else {
         client_flush(client);
     }
@@ -90,6 +93,7 @@ static void enqueue(struct client *client, struct batch *batch, uint32_t offset,
         client_drop(client);
         return;
     }
+    batch_hold(batch, &client->shard->held_bytes);
     judge_queue(client);
 }
 
@@ -151,6 +155,8 @@ static bool write_some(struct client *client)
     }
     counter_add(&counters->messages_delivered_total, outq_advance(outq, sent));
     counter_add(&counters->bytes_sent_total, sent);
+    if (sent != 0 && client_is_pressed(client))
+        client_touch(client);
     return sent == offered;
 }
 
@@ -162,8 +168,8 @@ void client_update_reading(struct client *client)
 
 /*
  * Who sends faster than it reads is not read from until it has caught up: TCP slows it down, and a
- * burst that comes back to its own sender does not make a slow consumer of it. Whoever never
- * catches up falls silent by that, and the heartbeat ends it.
+ * burst that comes back to its own sender does not make a slow consumer of it. Whoever takes
+ * nothing any more is ended for that when the heartbeat would be.
  */
 static void press_back(struct client *client)
 {
@@ -192,7 +198,7 @@ void client_flush(struct client *client)
         finish_if_closed(client);
         client_settle(client);
     } else if (is_over_bounds(client)) {
-        end_slow(client);
+        client_end_slow(client);
     }
 }
 

@@ -40,6 +40,7 @@ struct client_work {
     struct outq outq;
     uint64_t midway_since_ms; /* when the unfinished message began */
     uint64_t pressed_ms;      /* since when its socket is full */
+    uint64_t received_ms;     /* when bytes came last, while it is full */
     uint64_t pace_us;         /* until when its messages so far fill its share of a pressed room */
     char *said;               /* the close reason that somebody outside gave; NULL: none */
     int fd;                   /* the socket on its way; -1: none */

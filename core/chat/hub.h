@@ -35,6 +35,7 @@ struct hub_opts {
     size_t max_clients;
     size_t queue_messages; /* that may wait for one client */
     size_t queue_bytes;
+    size_t queues_bytes; /* that may wait for all clients, what several wait for counted once */
     uint64_t ping_interval_ms;
     uint64_t pong_timeout_ms;
     uint64_t message_timeout_ms;

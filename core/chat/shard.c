@@ -19,6 +19,7 @@
 enum {
     SKIPPED = UINT8_MAX,    /* in a client's dirty_parts, for the moment */
     UNPACED_IN_A_TURN = 16, /* clients that are read from again after a pause */
+    UNPACED_INFLATED = 4,   /* for so many of them counts one with CLIENT_INFLATED_MAX */
 };
 
 static void on_events(void *arg, struct loop_source *source, uint32_t events)
@@ -275,9 +276,17 @@ static struct client *first_timer(const struct list *list)
     return link != NULL ? LIST_ENTRY(link, struct client, timer) : NULL;
 }
 
+/* For WS_PONG_TIMEOUT nothing came, or nothing was taken of what waits: who at least said something
+ * is not silent. */
 static void end_silent(struct shard *shard, struct client *client)
 {
     list_remove(&client->timer);
+    if (client_is_pressed(client) &&
+        client->work->received_ms + hub_opts(shard->hub)->pong_timeout_ms >
+            loop_now_ms(shard->loop)) {
+        client_end_slow(client);
+        return;
+    }
     counter_add(&shard->counters.heartbeat_timeouts_total, 1);
     client_end(client, WS_CLOSE_HEARTBEAT_TIMEOUT, "heartbeat timeout");
 }
@@ -301,6 +310,44 @@ static void check_heartbeats(struct shard *shard, struct deadline *deadline)
     }
 }
 
+/* This loop's part of what may wait for all, enough for one client at least. */
+static size_t held_max(const struct shard *shard)
+{
+    const struct hub_opts *opts = hub_opts(shard->hub);
+    size_t part = opts->queues_bytes / opts->loops;
+    return part > opts->queue_bytes ? part : opts->queue_bytes;
+}
+
+/* Ends those who have taken nothing for longest, until `bytes` less wait. Returns what is left. */
+static size_t end_slowest(const struct list *list, size_t bytes)
+{
+    struct list_link *link = list->head.next;
+    for (; link != &list->head && bytes != 0; link = link->next) {
+        struct client *client = LIST_ENTRY(link, struct client, timer);
+        if (!client_is_pressed(client))
+            continue;
+        size_t waiting = client->work->outq.bytes; /* who is pressed has some */
+        bytes -= waiting < bytes ? waiting : bytes;
+        client_end_slow(client);
+    }
+    return bytes;
+}
+
+/* Each queue has its bounds, but there may be many. A quarter is freed at once, so that the lists
+ * are not walked again before as much has come to wait anew. */
+static void check_held(struct shard *shard, struct deadline *deadline)
+{
+    size_t max = held_max(shard), bytes = max / 4;
+    if (shard->held_bytes <= max)
+        return;
+    bytes = end_slowest(&shard->pinged, bytes);
+    if (bytes != 0)
+        bytes = end_slowest(&shard->quiet, bytes);
+    /* What several wait for is free only when the last of them has ended. */
+    if (bytes == 0)
+        deadline->next_ms = deadline->now_ms;
+}
+
 static void check_messages(struct shard *shard, struct deadline *deadline)
 {
     uint64_t limit_ms = hub_opts(shard->hub)->message_timeout_ms;
@@ -318,18 +365,20 @@ static void check_messages(struct shard *shard, struct deadline *deadline)
  * that takes here, a turn stays short. The list has no order but by when they were put in. */
 static void check_paced(struct shard *shard, struct deadline *deadline)
 {
-    unsigned left = UNPACED_IN_A_TURN;
+    int left = UNPACED_IN_A_TURN;
     struct list_link *link = shard->paced.head.next;
     while (link != &shard->paced.head) {
         const struct client_work *work = LIST_ENTRY(link, struct client_work, paced);
+        struct client *client = work->client; /* unpaced, it may give the work back */
         link = link->next;
         if (!is_due(deadline, work->pace_us / 1000))
             continue;
-        if (left-- == 0) {
+        if (left <= 0) {
             deadline->next_ms = deadline->now_ms;
             return;
         }
-        client_unpace(work->client);
+        client_unpace(client);
+        left -= client->session.inflated > CLIENT_INFLATED_MAX ? UNPACED_INFLATED : 1;
     }
 }
 
@@ -420,6 +469,7 @@ static int on_turn_end(void *arg)
     struct deadline deadline = {.now_ms = loop_now_ms(shard->loop), .next_ms = UINT64_MAX};
     flush_dirty(shard);
     check_silence(shard, &deadline);
+    check_held(shard, &deadline);
     check_paced(shard, &deadline);
     check_expiries(shard, &deadline);
     while (!list_is_empty(&shard->due)) {

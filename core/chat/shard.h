@@ -44,7 +44,8 @@ struct shard {
     struct buf scratch;     /* for composing one message at a time */
     struct message *notice; /* counted: said to each events client that comes; NULL: nothing */
     struct counters counters;
-    uint32_t turn; /* counts turns with several dirty parts, to find who is in more than one */
+    size_t held_bytes; /* of batches that wait in queues, each counted once */
+    uint32_t turn;     /* counts turns with several dirty parts, to find who is in more than one */
 
     struct list dirty;      /* parts with a batch under way */
     struct list due;        /* clients that must be flushed or must leave at the end of the turn */

@@ -126,6 +126,8 @@ static const struct ws_breach *take_data(struct feed *feed, struct slice piece)
         const struct ws_breach *breach = ws_message_add(message, piece, last, &whole);
         if (breach != NULL)
             return breach;
+        if (last && message->compressed)
+            feed->session->inflated += (uint32_t)whole.len;
         if (last)
             feed->pool->handlers.on_message(feed->arg, message->opcode, whole);
     }

@@ -58,10 +58,11 @@ struct ws_parser; /* wslay's context, the message under way, an inflater */
 struct ws_session {
     struct ws_parser *parser; /* NULL while nothing is under way */
     uint32_t frames;          /* that became whole, of all kinds; wraps */
-    bool deflate;             /* permessage-deflate was agreed on */
-    bool data_ignored;        /* our Close is out: only the peer's Close matters now */
-    bool stopped;             /* nothing is looked at any more */
-    bool held;                /* nothing behind this message is looked at for now */
+    uint32_t inflated; /* bytes of compressed messages that became whole; the owner's to reset */
+    bool deflate;      /* permessage-deflate was agreed on */
+    bool data_ignored; /* our Close is out: only the peer's Close matters now */
+    bool stopped;      /* nothing is looked at any more */
+    bool held;         /* nothing behind this message is looked at for now */
 };
 
 void ws_session_init(struct ws_session *session, const struct deflate_params *deflate);

@@ -299,6 +299,23 @@ describe('slow consumers', { concurrency: true }, () => {
         }
     });
 
+    it('are also those who only send, and take nothing for WS_PONG_TIMEOUT', async (t) => {
+        const env = { WS_PING_INTERVAL: '200ms', WS_PONG_TIMEOUT: `${stretched(1000)}ms` };
+        const pod = await serviceFor(t, { env });
+        const sender = await clientFor(t, pod, { room: 'deaf' });
+        const deaf = await clientFor(t, pod, { room: 'deaf' });
+        deaf.pause();
+        await talk(sender, 40); // less than may wait
+        const pongs = setInterval(() => deaf.sendFrame({ opcode: OP.PONG }), 100);
+        try {
+            await pod.statsWhere('drops', haveDropped, stretched(5000));
+        } finally {
+            clearInterval(pongs);
+        }
+        deaf.resume();
+        assert.equal((await deaf.waitClose(7000)).code, 4002);
+    });
+
     it('that never read again are dropped', async (t) => {
         const pod = await serviceFor(t, { env: { WS_SEND_QUEUE: '10' } });
         const sender = await clientFor(t, pod, { room: 'dead' });

@@ -126,6 +126,25 @@ describe('floods', () => {
     }
 });
 
+describe('messages that were compressed 170 to one', () => {
+    it('of 20 peers, as fast as they can: others do not wait', async (t) => {
+        const pod = await serviceFor(t, { env: THREADS });
+        const company = await companyFor(t, pod);
+        await assertMemory(t, pod, 48, async () => {
+            const flood = await assertUnmoved(t, company, async () => {
+                const options = { kind: 'compressed', clients: 20, together: 50 };
+                const senders = attackFor(t, 'flood', pod, options);
+                await senders.begun;
+                return senders;
+            });
+            const { sent } = await flood.stop();
+            t.diagnostic(`${sent} messages sent`);
+            assert.ok(sent > 0);
+        });
+        company.close();
+    });
+});
+
 describe('too much of everything', () => {
     const header = (...bytes) => Buffer.from(bytes);
     const deep = (levels) => `{"data":${'['.repeat(levels)}${']'.repeat(levels)}}`;

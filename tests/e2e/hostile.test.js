@@ -227,4 +227,33 @@ describe('peers that do not read', () => {
         await assertNothingLeft(t, pod, before);
     });
 
+    it('60, each with much that waits for it alone: WS_SEND_TOTAL_BYTES is all they hold', async (t) => {
+        const [deafs, messages, total] = [60, 30, 16 * MIB];
+        const pod = await serviceFor(t, { env: { ...THREADS, WS_SEND_TOTAL_BYTES: String(total) } });
+        const before = await countsOf(pod);
+        const company = await companyFor(t, pod);
+        const talker = await clientFor(t, pod, { deflate: true });
+        const deaf = [];
+        for (let i = 0; i < deafs; i++) {
+            deaf.push(await clientFor(t, pod, { room: `deaf-${i}` }));
+            deaf[i].pause();
+        }
+        const data = 'x'.repeat(60000); // some hundred bytes to send
+        await assertMemory(t, pod, 48, async () => {
+            await assertUnmoved(t, company, async () => {
+                for (let i = 0; i < deafs * messages; i++) {
+                    talker.sendCompressed(JSON.stringify({ room: `deaf-${i % deafs}`, data }));
+                }
+            });
+            const all = deafs * messages;
+            await pod.statsWhere('all', (stats) => stats.messages.received >= all, 30000);
+        });
+        const families = parseMetrics((await request(pod, '/metrics')).text);
+        const cut = metricSum(families, /^chat_slow_consumers_total$/);
+        t.diagnostic(`${cut} of ${deafs} were cut`);
+        assert.ok(cut > deafs / 2 && cut < deafs, 'some may have as much as there is room for');
+        for (const client of [...deaf, talker]) client.reset();
+        company.close();
+        await assertNothingLeft(t, pod, before);
+    });
 });

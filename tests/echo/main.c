@@ -155,6 +155,7 @@ static int serve(struct echo *echo)
                                       .max_clients = clients_max(),
                                       .queue_messages = 1000000,
                                       .queue_bytes = (size_t)1 << 30,
+                                      .queues_bytes = (size_t)8 << 30,
                                       .ping_interval_ms = 25000,
                                       .pong_timeout_ms = 60000,
                                       .message_timeout_ms = 60000,

@@ -6,7 +6,7 @@ import net from 'node:net';
 import { fileURLToPath } from 'node:url';
 import { Worker, isMainThread, parentPort, workerData } from 'node:worker_threads';
 
-import { encodeFrame, upgradeText } from './websocket.js';
+import { compress, encodeFrame, upgradeText } from './websocket.js';
 
 const THIS_FILE = fileURLToPath(import.meta.url);
 const SOURCES = 100;
@@ -217,6 +217,9 @@ function numbered(encode) {
         Buffer.concat(Array.from({ length: count }, (_, i) => encode(number + i, options)));
 }
 
+/** A few hundred bytes that become 60,000. */
+const COMPRESSED = compress(JSON.stringify({ room: 'of nobody', data: 'x'.repeat(60000) }));
+
 const FLOODS = {
     ping: repeated({ opcode: 9, payload: '' }),
     pong: repeated({ opcode: 10, payload: '' }),
@@ -224,6 +227,7 @@ const FLOODS = {
     notJson: repeated({ payload: '{"data"' }),
     fragments: repeated({ opcode: 0, fin: false, payload: 'x' }),
     chat: numbered(encodeFast),
+    compressed: repeated({ rsv1: true, payload: COMPRESSED }),
     rooms: numbered((number) =>
         encodeFrame({ payload: `{"room":"name ${number}","data":1}`, maskKey: NO_MASK }),
     ),
@@ -242,7 +246,8 @@ async function flood(target, options, begun) {
     const figures = { sent: 0, bytesRead: 0, closed: 0, codes: {} };
     const end = performance.now() + ms;
     const joined = [];
-    for (let i = 0; i < clients; i++) joined.push(await join(target, { room }));
+    const deflate = kind === 'compressed';
+    for (let i = 0; i < clients; i++) joined.push(await join(target, { room, deflate }));
     const goOn = (sent, socket) =>
         !over && !socket.destroyed && sent < most && performance.now() < end;
     let number = 0;

@@ -119,6 +119,23 @@ static void lives_until_its_last_count(void)
     batch_release(batch);
 }
 
+static void bytes_that_are_held_count_once_and_until_the_end(void)
+{
+    static const char more[1000];
+    size_t held = 7;
+    struct batch *batch = make_batch();
+    batch_hold(batch, &held);
+    CU_ASSERT_EQUAL(held, 7 + batch->cap);
+    batch_hold(batch, &held);
+    CU_ASSERT_EQUAL(held, 7 + batch->cap);
+    CU_ASSERT_EQUAL(batch_append(batch, slice_of(more, sizeof more), 0), ERR_OK);
+    CU_ASSERT_EQUAL(held, 7 + batch->cap);
+    batch_release(batch_retain(batch));
+    CU_ASSERT_EQUAL(held, 7 + batch->cap);
+    batch_release(batch);
+    CU_ASSERT_EQUAL(held, 7);
+}
+
 static void without_memory_the_batch_stays_as_it_was(void)
 {
     unsigned failures = 0;
@@ -152,6 +169,8 @@ CU_TestInfo batch_tests[] = {
     {"the_first_frame_always_fits", the_first_frame_always_fits},
     {"the_last_frame_can_be_taken_back", the_last_frame_can_be_taken_back},
     {"lives_until_its_last_count", lives_until_its_last_count},
+    {"bytes_that_are_held_count_once_and_until_the_end",
+     bytes_that_are_held_count_once_and_until_the_end},
     {"without_memory_the_batch_stays_as_it_was", without_memory_the_batch_stays_as_it_was},
     CU_TEST_INFO_NULL,
 };

@@ -2,7 +2,10 @@
 #include <CUnit/CUnit.h>
 #include <string.h>
 
+#include "core/base/buf.h"
+#include "core/base/mem.h"
 #include "core/chat/client.h"
+#include "core/ws/deflate.h"
 #include "core/ws/frame.h"
 #include "tests/support/chat_peer.h"
 
@@ -207,6 +210,67 @@ static void what_waits_goes_with_the_hub(void)
     peer_leave(&other);
 }
 
+/* --- what was compressed --- */
+
+enum { LARGE = 60000, LARGE_COUNT = 40 };
+
+static struct {
+    int large, before_other; /* messages that came; of these, before the other client's */
+} seen;
+
+static void count_large(struct chat *chat, struct client *client, struct slice payload)
+{
+    (void)chat;
+    (void)client;
+    if (payload.len == LARGE)
+        seen.large++;
+    else
+        seen.before_other = seen.large;
+}
+
+/* So many frames of some hundred bytes, each of which becomes LARGE. */
+static void append_large(struct buf *out)
+{
+    char *text = mem_zalloc(LARGE), frame[1024];
+    struct deflater *deflater = deflater_create(15);
+    struct buf deflated;
+    buf_init(&deflated, sizeof frame - 14);
+    CU_ASSERT_EQUAL_FATAL(deflater_run(deflater, slice_of(text, LARGE), &deflated), ERR_OK);
+    for (int i = 0; i < LARGE_COUNT; i++)
+        buf_append(out, frame, peer_write_frame(0xC1, buf_slice(&deflated), frame));
+    buf_fini(&deflated);
+    deflater_destroy(deflater);
+    mem_free(text);
+}
+
+static void others_come_between_messages_that_were_compressed(void)
+{
+    struct chat chat;
+    struct peer sender, other;
+    struct buf octets;
+    struct hub_opts opts = chat_opts_frozen(1);
+    const struct deflate_params deflate = {
+        .enabled = true, .server_window_bits = 15, .client_window_bits = 15};
+    chat_start(&chat, &opts);
+    chat.on_message = count_large;
+    seen.large = seen.before_other = 0;
+    CU_ASSERT_EQUAL_FATAL(peer_admit_deflate(&chat, &sender, "lobby", &deflate), ERR_OK);
+    peer_attach(&sender, SLICE_NONE);
+    peer_join(&chat, &other, "lobby");
+    buf_init(&octets, 1 << 20);
+    append_large(&octets);
+    struct chat_gate *gate = chat_hold(&chat, 0);
+    CU_ASSERT_TRUE(peer_send_raw(&sender, octets.ptr, octets.len));
+    CU_ASSERT_TRUE(peer_say(&other, "meanwhile"));
+    chat_release(gate);
+    for (int i = 0; i < LARGE_COUNT; i++)
+        chat_settle(&chat);
+    CU_ASSERT_EQUAL(seen.large, LARGE_COUNT);
+    CU_ASSERT_EQUAL(seen.before_other, CLIENT_INFLATED_MAX / LARGE + 1);
+    buf_fini(&octets);
+    stop(&chat, &sender, &other);
+}
+
 CU_TestInfo client_hold_tests[] = {
     {"what_is_behind_waits", what_is_behind_waits},
     {"each_may_hold_up_the_next", each_may_hold_up_the_next},
@@ -215,5 +279,7 @@ CU_TestInfo client_hold_tests[] = {
     {"who_hangs_up_is_heard_to_the_end", who_hangs_up_is_heard_to_the_end},
     {"a_client_that_ends_meanwhile_is_told_so", a_client_that_ends_meanwhile_is_told_so},
     {"what_waits_goes_with_the_hub", what_waits_goes_with_the_hub},
+    {"others_come_between_messages_that_were_compressed",
+     others_come_between_messages_that_were_compressed},
     CU_TEST_INFO_NULL,
 };

@@ -131,6 +131,90 @@ static void a_slow_consumer_that_reads_in_time_gets_everything(void)
     chat_ends_well(&chat, &peer);
 }
 
+/* It lives by what it takes, not by what it says: it would let a full queue wait for ever. */
+static void who_takes_nothing_is_slow_whatever_it_says(void)
+{
+    for (int reads = 0; reads <= 1; reads++) {
+        struct chat chat;
+        struct hub_opts opts = chat_opts_frozen(1);
+        struct peer peer;
+        struct peer_frame frame;
+        opts.ping_interval_ms = 25000;
+        opts.pong_timeout_ms = 60000;
+        chat_start(&chat, &opts);
+        peer_join(&chat, &peer, "lobby");
+        chat_advance(&chat, 20000); /* only from then on does something wait */
+        int sent = chat_fill_socket(&chat, &peer);
+        for (int i = 0; i < 2; i++) {
+            chat_advance(&chat, 29999);
+            CU_ASSERT_TRUE(peer_send(&peer, WS_PONG, SLICE_NONE));
+            chat_settle(&chat);
+        }
+        CU_ASSERT_EQUAL(chat_count(&chat, slow_consumers_total), 0);
+        for (int i = 0; i < sent && reads; i++)
+            CU_ASSERT_EQUAL_FATAL(peer_receive(&peer, &frame), WS_TEXT);
+        chat_settle(&chat);
+        chat_advance(&chat, 2);
+        CU_ASSERT_EQUAL(chat_count(&chat, slow_consumers_total), !reads);
+        CU_ASSERT_EQUAL(chat_count(&chat, heartbeat_timeouts_total), 0);
+        chat_ends_well(&chat, &peer);
+    }
+}
+
+/* Fills the socket of the room's only member, and lets 80,000 bytes or a little less wait. */
+static void fill_queue(struct chat *chat, struct peer *peer, const char *room)
+{
+    enum { WAITING = 10 };
+    static const char text[7996];
+    while (chat_queued(chat, peer) < WAITING)
+        CU_ASSERT_TRUE_FATAL(chat_publish_bytes(chat, room, slice_of(text, sizeof text)));
+}
+
+static void who_took_nothing_for_longest_makes_room_for_all(void)
+{
+    enum { PEERS = 3 };
+    static const char *const rooms[PEERS] = {"first", "second", "third"};
+    struct chat chat;
+    struct hub_opts opts = chat_opts_frozen(1);
+    struct peer peers[PEERS];
+    opts.queue_bytes = 100000;
+    opts.queues_bytes = 200000;
+    chat_start(&chat, &opts);
+    for (int i = 0; i < PEERS; i++)
+        peer_join(&chat, &peers[i], rooms[i]);
+    for (int i = PEERS - 1; i >= 0; i--) {
+        CU_ASSERT_EQUAL(chat_count(&chat, slow_consumers_total), 0);
+        fill_queue(&chat, &peers[i], rooms[i]);
+        chat_settle(&chat);
+        chat_advance(&chat, 1000);
+    }
+    CU_ASSERT_EQUAL(chat_count(&chat, slow_consumers_total), 1);
+    for (int i = 0; i < PEERS; i++)
+        CU_ASSERT_EQUAL(chat_publish(&chat, rooms[i], "x"), i != PEERS - 1);
+    peer_leave(&peers[0]);
+    peer_leave(&peers[1]);
+    chat_ends_well(&chat, &peers[2]);
+}
+
+static void what_several_wait_for_counts_once(void)
+{
+    enum { PEERS = 5 };
+    struct chat chat;
+    struct hub_opts opts = chat_opts(1);
+    struct peer peers[PEERS];
+    opts.queue_bytes = 100000;
+    opts.queues_bytes = 200000;
+    chat_start(&chat, &opts);
+    for (int i = 0; i < PEERS; i++)
+        peer_join(&chat, &peers[i], "lobby");
+    fill_queue(&chat, &peers[0], "lobby");
+    CU_ASSERT_TRUE(chat_queued(&chat, &peers[PEERS - 1]) > 0);
+    CU_ASSERT_EQUAL(chat_count(&chat, slow_consumers_total), 0);
+    for (int i = 1; i < PEERS; i++)
+        peer_leave(&peers[i]);
+    chat_ends_well(&chat, &peers[0]);
+}
+
 static void nobody_else_waits_for_a_slow_consumer(void)
 {
     struct chat chat;
@@ -327,6 +411,10 @@ CU_TestInfo client_slow_tests[] = {
     {"a_socket_that_is_full_counts_from_there", a_socket_that_is_full_counts_from_there},
     {"a_slow_consumer_that_reads_in_time_gets_everything",
      a_slow_consumer_that_reads_in_time_gets_everything},
+    {"who_takes_nothing_is_slow_whatever_it_says", who_takes_nothing_is_slow_whatever_it_says},
+    {"who_took_nothing_for_longest_makes_room_for_all",
+     who_took_nothing_for_longest_makes_room_for_all},
+    {"what_several_wait_for_counts_once", what_several_wait_for_counts_once},
     {"nobody_else_waits_for_a_slow_consumer", nobody_else_waits_for_a_slow_consumer},
     {"under_pressure_the_latest_ping_is_answered", under_pressure_the_latest_ping_is_answered},
     {"who_does_not_read_is_not_read_from", who_does_not_read_is_not_read_from},
