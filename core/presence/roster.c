@@ -8,45 +8,11 @@
 #include <string.h>
 
 #include "core/base/mem.h"
+#include "core/presence/roster_inside.h"
 
 struct loner {
     struct presence_client client;
     struct roster_user user;
-};
-
-struct tab {
-    struct presence_client client;
-    struct tab *next;
-    struct profile *profile;
-};
-
-/* A pod where the user has clients, too. */
-struct peer {
-    struct peer *next;
-    struct lease *lease;
-    bool idle;
-};
-
-struct profile {
-    struct roster_user *user; /* whose it is; of a named one, what follows */
-    struct roster_user is;    /* a named user's */
-    char *text;               /* NULL: none */
-    uint64_t chosen_ms;       /* wall clock, when the status was chosen; 0: never */
-    uint64_t stamp_ms;        /* when it changed last */
-    enum presence_status chosen;
-    enum presence_status shown; /* a named user's, as it was said last */
-
-    /* A named user's. */
-    struct list_link lingering;
-    uint64_t until_ms; /* lingers so long */
-    uint64_t since_ms;
-    struct tab *tabs;
-    uint32_t tabs_count;
-    struct peer *peers;
-    char *name; /* NULL: none */
-    bool idle;
-    unsigned id_len;
-    char id[];
 };
 
 void roster_init(struct roster *roster, const struct roster_opts *opts)
@@ -258,7 +224,7 @@ static void say_everywhere(const struct roster *roster, const struct roster_user
         roster->opts.changed(roster->opts.arg, user, seat);
 }
 
-static void say_note(const struct roster *roster, const struct roster_user *user, bool ask)
+void roster_say_note(const struct roster *roster, const struct roster_user *user, bool ask)
 {
     if (roster_is_named(user))
         roster->opts.note(roster->opts.arg, user, ask);
@@ -275,7 +241,7 @@ static void say_change(const struct roster *roster, struct profile *profile,
 }
 
 /* Says a named user's status when it is another one than was said. */
-static void review(const struct roster *roster, struct profile *profile, struct roster_time time)
+void roster_review(const struct roster *roster, struct profile *profile, struct roster_time time)
 {
     enum presence_status status = status_of(&profile->is);
     if (status == profile->shown)
@@ -299,26 +265,12 @@ void roster_rename(struct roster *roster, struct presence_client *client, struct
 
 /* --- coming and going --- */
 
-static void remove_peer(struct roster *roster, struct peer **at)
-{
-    struct peer *peer = *at;
-    *at = peer->next;
-    leases_put(roster->opts.leases, peer->lease);
-    mem_free(peer);
-}
-
-static void drop_peers(struct roster *roster, struct profile *profile)
-{
-    while (profile->peers != NULL)
-        remove_peer(roster, &profile->peers);
-}
-
 static void forget_profile(struct roster *roster, struct profile *profile)
 {
     list_remove(&profile->lingering);
     map_remove(&roster->named, id_of(profile));
     roster->opts.watch(roster->opts.arg, id_of(profile), false);
-    drop_peers(roster, profile);
+    roster_drop_peers(roster, profile);
     free_profile(profile);
 }
 
@@ -360,9 +312,9 @@ static void add_tab(struct roster *roster, struct tab *tab, struct roster_time t
     if (first)
         profile->shown = status_of(&profile->is);
     if (first || was_idle)
-        say_note(roster, &profile->is, first);
+        roster_say_note(roster, &profile->is, first);
     roster->opts.changed(roster->opts.arg, &profile->is, NULL);
-    review(roster, profile, time);
+    roster_review(roster, profile, time);
 }
 
 void roster_add(struct roster *roster, struct presence_client *client, struct roster_time time)
@@ -394,7 +346,7 @@ static void remove_tab(struct roster *roster, struct tab *tab, struct roster_tim
     mem_free(tab);
     roster->opts.changed(roster->opts.arg, &profile->is, NULL);
     if (profile->tabs_count == 0) {
-        say_note(roster, &profile->is, false);
+        roster_say_note(roster, &profile->is, false);
         profile->until_ms = time.now_ms + roster->opts.grace_ms;
         if (profile->chosen_ms != 0)
             list_push_back(&roster->lingering, &profile->lingering);
@@ -402,8 +354,8 @@ static void remove_tab(struct roster *roster, struct tab *tab, struct roster_tim
             forget_profile(roster, profile);
     } else if (are_tabs_idle(profile) && !profile->idle) {
         profile->idle = true;
-        say_note(roster, &profile->is, false);
-        review(roster, profile, time);
+        roster_say_note(roster, &profile->is, false);
+        roster_review(roster, profile, time);
     }
 }
 
@@ -449,7 +401,7 @@ static void note_choice(struct profile *profile, uint64_t stamp_ms)
     profile->stamp_ms = profile->stamp_ms < stamp_ms ? stamp_ms : profile->stamp_ms + 1;
 }
 
-static void set_status(struct roster *roster, struct profile *profile, enum presence_status status,
+void roster_set_status(struct roster *roster, struct profile *profile, enum presence_status status,
                        struct slice text, uint64_t stamp_ms)
 {
     if (!has_text(profile, text)) {
@@ -475,10 +427,10 @@ void roster_choose(struct roster *roster, struct presence_client *client,
     profile->user = user;
     uint64_t stamp_ms = time.wall_ms > profile->chosen_ms ? time.wall_ms : profile->chosen_ms + 1;
     if (chosen != status || !has_text(profile, text))
-        set_status(roster, profile, status, text, stamp_ms);
+        roster_set_status(roster, profile, status, text, stamp_ms);
     else /* no news here; but another pod may hold what was chosen there before */
         note_choice(profile, stamp_ms);
-    say_note(roster, user, false);
+    roster_say_note(roster, user, false);
 }
 
 /* A client's silence began or ended. */
@@ -496,8 +448,8 @@ static void note_idle(struct roster *roster, struct presence_client *client, boo
     bool was_idle = profile->idle;
     profile->idle = are_tabs_idle(profile);
     if (profile->idle != was_idle)
-        say_note(roster, &profile->is, false);
-    review(roster, profile, time);
+        roster_say_note(roster, &profile->is, false);
+    roster_review(roster, profile, time);
 }
 
 void roster_wake(struct roster *roster, struct presence_client *client, struct roster_time time)
@@ -552,80 +504,6 @@ void roster_note_typing_of(struct roster *roster, struct slice id)
         note_typing(profile);
 }
 
-/* --- other pods --- */
-
-static struct peer **find_peer(struct profile *profile, const struct lease *lease)
-{
-    struct peer **at = &profile->peers;
-    while (*at != NULL && (*at)->lease != lease)
-        at = &(*at)->next;
-    return at;
-}
-
-/* What the pod said under leases before does not count beside what it says now. */
-static void supersede_peers(struct roster *roster, struct profile *profile,
-                            const struct lease *lease)
-{
-    for (struct peer **at = &profile->peers; *at != NULL;)
-        if (lease_is_followed_by((*at)->lease, lease))
-            remove_peer(roster, at);
-        else
-            at = &(*at)->next;
-}
-
-static void set_peer(struct roster *roster, struct profile *profile, struct lease *lease,
-                     const struct note *note)
-{
-    supersede_peers(roster, profile, lease);
-    struct peer **at = find_peer(profile, lease), *peer = *at;
-    if (note->gone && peer != NULL) {
-        remove_peer(roster, at);
-    } else if (!note->gone && peer == NULL) {
-        peer = mem_zalloc(sizeof *peer);
-        *peer = (struct peer){.lease = lease_retain(lease), .idle = note->idle};
-        *at = peer;
-    } else if (!note->gone) {
-        peer->idle = note->idle;
-    }
-}
-
-void roster_take_note(struct roster *roster, struct slice id, struct lease *lease,
-                      const struct note *note, struct roster_time time)
-{
-    struct profile *profile = map_get(&roster->named, id);
-    if (profile == NULL)
-        return;
-    set_peer(roster, profile, lease, note);
-    if (note->stamp_ms > profile->chosen_ms)
-        set_status(roster, profile, note->status, note->text, note->stamp_ms);
-    else
-        review(roster, profile, time);
-    if (note->ask)
-        say_note(roster, &profile->is, false);
-}
-
-void roster_drop_lease(struct roster *roster, const struct lease *lease, struct roster_time time)
-{
-    size_t at = 0;
-    for (struct profile *profile; (profile = map_next(&roster->named, &at)) != NULL;) {
-        struct peer **peer_at = find_peer(profile, lease);
-        if (*peer_at == NULL)
-            continue;
-        remove_peer(roster, peer_at);
-        review(roster, profile, time);
-    }
-}
-
-void roster_ask(struct roster *roster, struct slice room)
-{
-    static const char prefix[] = "user:";
-    if (!slice_starts_with(room, slice_str(prefix)))
-        return;
-    const struct profile *profile = map_get(&roster->named, slice_skip(room, sizeof prefix - 1));
-    if (profile != NULL)
-        say_note(roster, &profile->is, true);
-}
-
 /* --- all --- */
 
 void roster_each(const struct roster *roster,
@@ -659,7 +537,7 @@ void roster_fini(struct roster *roster)
     size_t at = 0;
     for (struct profile *profile; (profile = map_next(&roster->named, &at)) != NULL;) {
         roster->opts.watch(roster->opts.arg, id_of(profile), false);
-        drop_peers(roster, profile);
+        roster_drop_peers(roster, profile);
         free_profile(profile);
     }
     map_fini(&roster->named);
