@@ -24,6 +24,7 @@
 #include "handlers/reply.h"
 #include "handlers/request.h"
 #include "handlers/rights.h"
+#include "handlers/room_refused.h"
 #include "handlers/service.h"
 #include "handlers/token.h"
 
@@ -311,6 +312,27 @@ static void await_all(struct request *request)
         bus_await(request->service->bus, &request->waits[i].waiter);
 }
 
+/* Whether Redis refuses one of the rooms that were waited for. */
+static bool is_refused_by_redis(const struct request *request)
+{
+    for (unsigned i = 0; i < request->waits_count; i++)
+        if (request->waits[i].waiter.refused)
+            return true;
+    return false;
+}
+
+/* It was a member until now, and leaves when the request is forgotten. */
+static enum MHD_Result answer_awaited(struct request *request)
+{
+    if (!is_refused_by_redis(request))
+        return answer_101(request);
+    const struct refusal refusal = {.status = MHD_HTTP_FORBIDDEN, .fault = room_refused_fault};
+    struct room *home = client_home(request->client);
+    const struct named_room room = {.name = home != NULL ? home->name : SLICE_NONE};
+    log_refusal(request, &room, &refusal);
+    return reply_refusal(request->connection, &refusal);
+}
+
 static enum err take_socket(struct request *request)
 {
     const union MHD_ConnectionInfo *info =
@@ -344,7 +366,7 @@ enum MHD_Result upgrade_answer(struct request *request)
 {
     struct named_room room;
     if (request->awaited)
-        return answer_101(request);
+        return answer_awaited(request);
     struct refusal refusal = check_all(request, &room);
     if (refusal.status != 0) {
         log_refusal(request, &room, &refusal);
