@@ -372,6 +372,26 @@ describe('a file of keys', () => {
         assert.equal(kept().length, 1);
     });
 
+    it('is read without the keys of it that cannot be used, which the log names', async (t) => {
+        const { folder, target } = await rotating(t);
+        const good = folder.make('p256', 'good');
+        const odd = [
+            { kid: 'a', kty: 'new' },
+            { kid: 'b', kty: 'EC', crv: 'secp256k1', x: 'AA', y: 'AA' },
+            { kid: 'c', kty: 'RSA', e: 'AQAB' },
+            { kid: 'd', kty: 'RSA', n: 'AQ', e: 'AQAB' },
+        ];
+        folder.writeJwks([...odd, good.jwk()]);
+        await becomes(t, signedBy(good), target, 101);
+        await target.waitForLog((line) => line.event === 'auth:keys_loaded' && line.metadata.skipped);
+        const told = target.logs.filter((line) => line.event === 'auth:key_ignored');
+        assert.deepEqual(
+            told.map((line) => [line.level, line.metadata.kid]),
+            odd.map(({ kid }) => ['warn', kid]),
+        );
+        for (const line of told) assert.ok(line.metadata.reason);
+    });
+
     it('may be a PEM public key, and one that replaces it by a rename', async (t) => {
         const folder = new Keys();
         t.after(() => folder.remove());
