@@ -312,23 +312,22 @@ static void await_all(struct request *request)
         bus_await(request->service->bus, &request->waits[i].waiter);
 }
 
-/* Whether Redis refuses one of the rooms that were waited for. */
-static bool is_refused_by_redis(const struct request *request)
+/* The first of the rooms waited for that Redis refuses; ptr NULL: none. */
+static struct slice find_refused(const struct request *request)
 {
     for (unsigned i = 0; i < request->waits_count; i++)
         if (request->waits[i].waiter.refused)
-            return true;
-    return false;
+            return request->waits[i].waiter.room;
+    return SLICE_NONE;
 }
 
-/* It was a member until now, and leaves when the request is forgotten. */
+/* Who is refused was a member until now, and leaves when the request is forgotten. */
 static enum MHD_Result answer_awaited(struct request *request)
 {
-    if (!is_refused_by_redis(request))
+    const struct named_room room = {.name = find_refused(request)};
+    if (room.name.ptr == NULL)
         return answer_101(request);
     const struct refusal refusal = {.status = MHD_HTTP_FORBIDDEN, .fault = room_refused_fault};
-    struct room *home = client_home(request->client);
-    const struct named_room room = {.name = home != NULL ? home->name : SLICE_NONE};
     log_refusal(request, &room, &refusal);
     return reply_refusal(request->connection, &refusal);
 }

@@ -144,6 +144,17 @@ describe('a room that Redis refuses', { concurrency: true }, () => {
         await assertOnlyMarkerComes(outsider, [outsider, plain]);
     });
 
+    it("may be the user's own, without which no events client is let in", async (t) => {
+        const rights = RIGHTS.filter((right) => !right.includes('user'));
+        const { pod } = await boundedPod(t, rights);
+        const options = { room: 'open', protocol: 'chat.events.v1' };
+        assertErrorResponse(await attempt(pod, options), 403, 'CHANNEL_ERROR');
+        const line = await pod.waitForLog(({ event }) => event === 'client:refused');
+        assert.match(line.channelId, /^user:/);
+        await clientFor(t, pod, { room: 'open' });
+        await assertNeverAway(pod);
+    });
+
     it("may be that of its events clients alone, who go on without other pods' news", async (t) => {
         const rights = RIGHTS.filter((right) => !right.includes('events'));
         const { admin, pod } = await boundedPod(t, rights);
