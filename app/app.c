@@ -26,6 +26,7 @@
 #include "handlers/message.h"
 #include "handlers/outage.h"
 #include "handlers/presence.h"
+#include "handlers/room_refused.h"
 #include "handlers/routes.h"
 #include "handlers/service.h"
 
@@ -84,6 +85,13 @@ static void on_subscribed(void *arg, struct slice room)
     struct app *app = arg;
     hub_mark_subscribed(app->service.hub, room);
     presence_on_subscribed(app->service.presence, room);
+}
+
+static void on_refused(void *arg, struct slice room)
+{
+    struct app *app = arg;
+    const struct publish_tools tools = message_inbox_tools(app->inbox);
+    room_refused(&app->service, room, &tools);
 }
 
 static void on_commands(void *arg, bool taken)
@@ -214,6 +222,7 @@ static enum err start_bus(struct app *app)
         .on_message = on_bus_message,
         .take_interest = take_interest,
         .on_subscribed = on_subscribed,
+        .on_refused = on_refused,
         .on_control = listens_to_pods(config) ? on_control : NULL,
         .on_reached = on_reached,
         .on_commands = on_commands,

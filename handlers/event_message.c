@@ -225,7 +225,8 @@ static struct slice sender_of(const struct mark *mark)
     return slice_of(mark->sender.bytes, mark->sender.len);
 }
 
-/* Tells one sender of all its messages that stand from `first` on, and takes them off the list. */
+/* Tells one sender, in its own room, of all its messages that stand from `first` on, and takes them
+ * off the list. */
 static void tell_sender(struct marks *marks, size_t first)
 {
     const struct event_call *call = marks->call;
@@ -233,10 +234,11 @@ static void tell_sender(struct marks *marks, size_t first)
     struct buf *json = &shard->scratch;
     const struct window_sender sender = marks->list[first].sender;
     struct slice name = slice_of(sender.bytes, sender.len);
+    char own_room[ROOM_NAME_MAX];
     size_t left = first;
     bool any = false;
     buf_clear(json);
-    envelope_begin_server(json, ENVELOPE_CHAT, "message:status", SLICE_NONE);
+    envelope_begin_server(json, ENVELOPE_CHAT, "message:status", room_users_name(name, own_room));
     buf_append_str(json, "{\"ids\":[");
     for (size_t i = first; i < marks->count; i++) {
         if (!slice_equals(sender_of(&marks->list[i]), name)) {

@@ -13,6 +13,7 @@
 #include "core/presence/presence.h"
 #include "handlers/events.h"
 #include "handlers/rights.h"
+#include "handlers/room_refused.h"
 #include "handlers/service.h"
 
 enum {
@@ -23,7 +24,7 @@ enum {
     REPLY_MAX = 8 * ROOM_NAME_MAX + LISTED_MAX * 2048,
 };
 
-enum change_kind { JOIN, LEAVE, PUT_OUT };
+enum change_kind { JOIN, LEAVE, PUT_OUT, REFUSED };
 
 /* A change of membership on its way. */
 struct change {
@@ -142,24 +143,6 @@ static void begin_reply(struct change *change)
     presence_ask(change->service->presence, &change->query);
 }
 
-static void run_subscribed(struct loop_task *task, struct loop *loop)
-{
-    struct change *change = LIST_ENTRY(task, struct change, task);
-    (void)loop;
-    if (client_task_done(change->client))
-        begin_reply(change);
-    else
-        free_change(change);
-}
-
-/* The bus thread. */
-static void on_subscribed(struct bus_waiter *waiter)
-{
-    struct change *change = LIST_ENTRY(waiter, struct change, waiter);
-    change->task.run = run_subscribed;
-    loop_post(client_shard(change->client)->loop, &change->task);
-}
-
 /* Behind the last that it got of the room. */
 static void tell_put_out(struct change *change)
 {
@@ -190,8 +173,10 @@ static void log_change(const struct change *change)
         log_info("room:joined", user, room);
     else if (change->kind == LEAVE)
         log_info("room:left", user, room);
-    else
+    else if (change->kind == PUT_OUT)
         log_info("room:put_out", user, room, log_str("reason", "the new token does not allow it"));
+    else
+        log_info("room:put_out", user, room, log_str("reason", room_refused_fault.message));
 }
 
 /* True: done. False: the client was told why not. */
@@ -214,6 +199,51 @@ static bool carry_out(struct change *change)
     return false;
 }
 
+static void tell_refused(struct change *change)
+{
+    struct envelope failed;
+    recall(change, &failed);
+    event_send_error(change->client, &room_refused_fault, &failed);
+    free_change(change);
+}
+
+static void run_change(struct loop_task *task, struct loop *loop);
+
+/* Leaves again, in the two steps of whoever leaves: the client may have left meanwhile, and have
+ * asked for the room anew. Who was a member before it asked stays one. */
+static void undo_join(struct change *change)
+{
+    bool has_joined = change->seat != NULL;
+    change->kind = REFUSED;
+    change->seat = NULL;
+    if (has_joined &&
+        client_begin_leaving(change->client, room_of(change), &change->seat) != ERR_OK)
+        client_close(change->client, WS_CLOSE_INTERNAL, no_memory.message);
+    change->task.run = run_change;
+    client_task_begin(change->client);
+    loop_post(client_shard(change->client)->loop, &change->task);
+}
+
+static void run_awaited(struct loop_task *task, struct loop *loop)
+{
+    struct change *change = LIST_ENTRY(task, struct change, task);
+    (void)loop;
+    if (!client_task_done(change->client))
+        free_change(change);
+    else if (change->waiter.refused)
+        undo_join(change);
+    else
+        begin_reply(change);
+}
+
+/* The bus thread. */
+static void on_awaited(struct bus_waiter *waiter)
+{
+    struct change *change = LIST_ENTRY(waiter, struct change, waiter);
+    change->task.run = run_awaited;
+    loop_post(client_shard(change->client)->loop, &change->task);
+}
+
 static bool must_await(const struct change *change)
 {
     const struct room *room = client_find_room(change->client, room_of(change));
@@ -229,12 +259,14 @@ static void run_change(struct loop_task *task, struct loop *loop)
     bool done = client_task_done(change->client) && carry_out(change);
     if (done && must_await(change)) {
         client_task_begin(change->client);
-        change->waiter = (struct bus_waiter){.room = room_of(change), .done = on_subscribed};
+        change->waiter = (struct bus_waiter){.room = room_of(change), .done = on_awaited};
         bus_await(change->service->bus, &change->waiter);
         return;
     }
     if (done && change->kind == PUT_OUT)
         tell_put_out(change);
+    else if (done && change->kind == REFUSED)
+        tell_refused(change);
     else if (done)
         begin_reply(change);
     else

@@ -57,6 +57,11 @@ void message_inbox_destroy(struct message_inbox *inbox)
     mem_free(inbox);
 }
 
+struct publish_tools message_inbox_tools(struct message_inbox *inbox)
+{
+    return (struct publish_tools){.compressor = &inbox->compressor, .scratch = &inbox->scratch};
+}
+
 /* Writes a program's message as clients get it; SLICE_NONE when it is none. */
 static struct slice adopt(struct message_inbox *inbox, struct slice room, struct slice payload)
 {

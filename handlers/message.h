@@ -11,6 +11,7 @@
 
 #include "core/base/slice.h"
 #include "core/ws/frame.h"
+#include "handlers/publish.h"
 
 struct client;
 struct message_inbox;
@@ -32,3 +33,6 @@ void message_remember(struct window *window, struct slice room, struct slice jso
 
 /* bus_opts.on_message; `arg` is the inbox. */
 void message_from_bus(void *arg, struct slice room, struct slice payload, bool trusted);
+
+/* The inbox's tools, for what else the bus thread says to rooms. */
+struct publish_tools message_inbox_tools(struct message_inbox *inbox);

@@ -105,6 +105,8 @@ static void append_bus(struct buf *body, struct bus *bus)
            "Payloads of other programs that are no message.");
     append(body, "chat_redis_subscriptions", "gauge", stats.subscriptions,
            "Rooms that are subscribed to.");
+    append(body, "chat_redis_refused_total", "counter", stats.refused_total,
+           "Subscriptions to rooms that Redis refused.");
     append(body, "chat_redis_outbox_messages", "gauge", stats.outbox_messages,
            "Messages that wait for Redis.");
     append(body, "chat_redis_outbox_bytes", "gauge", stats.outbox_bytes,

@@ -24,6 +24,7 @@
 #include "handlers/reply.h"
 #include "handlers/request.h"
 #include "handlers/rights.h"
+#include "handlers/room_refused.h"
 #include "handlers/service.h"
 #include "handlers/token.h"
 
@@ -311,6 +312,26 @@ static void await_all(struct request *request)
         bus_await(request->service->bus, &request->waits[i].waiter);
 }
 
+/* The first of the rooms waited for that Redis refuses; ptr NULL: none. */
+static struct slice find_refused(const struct request *request)
+{
+    for (unsigned i = 0; i < request->waits_count; i++)
+        if (request->waits[i].waiter.refused)
+            return request->waits[i].waiter.room;
+    return SLICE_NONE;
+}
+
+/* Who is refused was a member until now, and leaves when the request is forgotten. */
+static enum MHD_Result answer_awaited(struct request *request)
+{
+    const struct named_room room = {.name = find_refused(request)};
+    if (room.name.ptr == NULL)
+        return answer_101(request);
+    const struct refusal refusal = {.status = MHD_HTTP_FORBIDDEN, .fault = room_refused_fault};
+    log_refusal(request, &room, &refusal);
+    return reply_refusal(request->connection, &refusal);
+}
+
 static enum err take_socket(struct request *request)
 {
     const union MHD_ConnectionInfo *info =
@@ -344,7 +365,7 @@ enum MHD_Result upgrade_answer(struct request *request)
 {
     struct named_room room;
     if (request->awaited)
-        return answer_101(request);
+        return answer_awaited(request);
     struct refusal refusal = check_all(request, &room);
     if (refusal.status != 0) {
         log_refusal(request, &room, &refusal);

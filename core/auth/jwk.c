@@ -25,10 +25,16 @@ struct octets {
     unsigned char bytes[MEMBER_BYTES_MAX];
 };
 
-static enum jwk_result broken(const char **why, const char *reason)
+static enum jwk_result unusable(const char **why, const char *reason)
 {
     *why = reason;
-    return JWK_BROKEN;
+    return JWK_UNUSABLE;
+}
+
+static enum jwk_result refused(const char **why, const char *reason)
+{
+    *why = reason;
+    return JWK_REFUSED;
 }
 
 static const char *text_of(const json_t *jwk, const char *name)
@@ -114,20 +120,22 @@ static EVP_PKEY *make_ed25519(const json_t *jwk)
     return EVP_PKEY_new_raw_public_key(EVP_PKEY_ED25519, NULL, x.bytes, x.len);
 }
 
-/* False: of a kind that is not taken here. */
-static bool make_public_key(const json_t *jwk, EVP_PKEY **out)
+/* NULL, with the reason, when none can be made. */
+static EVP_PKEY *make_public_key(const json_t *jwk, const char **why)
 {
+    bool is_ec = is_text(jwk, "kty", "EC"), is_okp = is_text(jwk, "kty", "OKP");
+    *why = "its parameters are missing or make no key";
     if (is_text(jwk, "kty", "RSA"))
-        *out = make_rsa(jwk);
-    else if (is_text(jwk, "kty", "EC") && is_text(jwk, "crv", "P-256"))
-        *out = make_ec(jwk, SN_X9_62_prime256v1, 32);
-    else if (is_text(jwk, "kty", "EC") && is_text(jwk, "crv", "P-384"))
-        *out = make_ec(jwk, SN_secp384r1, 48);
-    else if (is_text(jwk, "kty", "OKP") && is_text(jwk, "crv", "Ed25519"))
-        *out = make_ed25519(jwk);
-    else
-        return false;
-    return true;
+        return make_rsa(jwk);
+    if (is_ec && is_text(jwk, "crv", "P-256"))
+        return make_ec(jwk, SN_X9_62_prime256v1, 32);
+    if (is_ec && is_text(jwk, "crv", "P-384"))
+        return make_ec(jwk, SN_secp384r1, 48);
+    if (is_okp && is_text(jwk, "crv", "Ed25519"))
+        return make_ed25519(jwk);
+    *why = is_ec || is_okp ? "its crv is none of P-256, P-384 and Ed25519"
+                           : "its kty is none of RSA, EC and OKP";
+    return NULL;
 }
 
 /* --- what it is for --- */
@@ -166,32 +174,34 @@ static unsigned allowed_algs(const json_t *jwk)
     return alg_parse(slice_str(text_of(jwk, "alg")), &alg) ? alg_bit(alg) : 0;
 }
 
-static enum jwk_result read_kid(const json_t *jwk, struct key *key, const char **why)
+const char *jwk_kid(const json_t *jwk)
 {
     const json_t *kid = json_object_get(jwk, "kid");
-    if (kid == NULL)
-        return JWK_OK;
-    if (!json_is_string(kid) || json_string_length(kid) > JWS_KID_MAX) {
+    return json_string_length(kid) <= JWS_KID_MAX ? json_string_value(kid) : NULL;
+}
+
+static enum jwk_result read_kid(const json_t *jwk, struct key *key, const char **why)
+{
+    const char *kid = jwk_kid(jwk);
+    if (kid == NULL && json_object_get(jwk, "kid") != NULL) {
         key_fini(key);
-        return broken(why, "a kid must be a string of at most 256 bytes");
+        return unusable(why, "a kid must be a string of at most 256 bytes");
     }
-    key->kid = mem_strdup(json_string_value(kid));
+    key->kid = kid != NULL ? mem_strdup(kid) : NULL;
     return JWK_OK;
 }
 
 enum jwk_result jwk_read(const json_t *jwk, struct key *out, const char **why)
 {
-    EVP_PKEY *public_key = NULL;
-    if (!json_is_object(jwk) || text_of(jwk, "kty") == NULL)
-        return broken(why, "a key is a JSON object with a kty");
+    if (!json_is_object(jwk))
+        return refused(why, "a key is a JSON object");
     if (is_secret(jwk))
-        return broken(why, "a private or secret key; only public keys belong here");
-    if (!is_for_signatures(jwk) || !make_public_key(jwk, &public_key))
+        return refused(why, "a private or secret key; only public keys belong here");
+    if (!is_for_signatures(jwk))
         return JWK_SKIPPED;
-    if (public_key == NULL)
-        return broken(why, "its parameters are missing or make no key");
-    if (key_init_public(out, public_key, why) != ERR_OK)
-        return JWK_BROKEN;
+    EVP_PKEY *public_key = make_public_key(jwk, why);
+    if (public_key == NULL || key_init_public(out, public_key, why) != ERR_OK)
+        return JWK_UNUSABLE;
     out->algs &= allowed_algs(jwk);
     if (out->algs != 0)
         return read_kid(jwk, out, why);

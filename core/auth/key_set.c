@@ -9,6 +9,7 @@
 #include <stdio.h>
 
 #include "core/auth/jwk.h"
+#include "core/base/log.h"
 #include "core/base/mem.h"
 
 struct key_set *key_set_create(void)
@@ -107,15 +108,46 @@ static enum err add_pem(struct key_set *set, struct slice text, char why[KEY_WHY
 
 /* --- JWKS --- */
 
-static enum err add_jwk(struct key_set *set, const json_t *jwk, char why[KEY_WHY_SIZE])
+/* A key that is left out because it cannot be used. */
+struct ignored {
+    size_t number;      /* in the file, from 1 on */
+    const char *kid;    /* the JWK's; NULL: none */
+    const char *reason; /* a constant */
+};
+
+struct jwks_reading {
+    struct key_set *set;
+    size_t ignored_count;
+    struct ignored ignored[KEY_SET_MAX]; /* the first ones: there may be thousands */
+};
+
+static void ignore(struct jwks_reading *reading, const struct ignored *ignored)
+{
+    reading->set->skipped++;
+    if (reading->ignored_count < KEY_SET_MAX)
+        reading->ignored[reading->ignored_count++] = *ignored;
+}
+
+static enum err refuse_key(char why[KEY_WHY_SIZE], size_t number, const char *reason)
+{
+    snprintf(why, KEY_WHY_SIZE, "key %zu of it: %s", number, reason);
+    return ERR_INVALID;
+}
+
+static enum err add_jwk(struct jwks_reading *reading, const json_t *jwk, size_t number,
+                        char why[KEY_WHY_SIZE])
 {
     struct key key;
-    const char *reason = NULL;
-    enum jwk_result result = jwk_read(jwk, &key, &reason);
+    struct key_set *set = reading->set;
+    struct ignored ignored = {.number = number};
+    enum jwk_result result = jwk_read(jwk, &key, &ignored.reason);
+    ignored.kid = jwk_kid(jwk);
+    if (result == JWK_REFUSED)
+        return refuse_key(why, number, ignored.reason);
     if (result == JWK_SKIPPED)
         set->skipped++;
-    if (result == JWK_BROKEN)
-        return refuse(why, reason);
+    if (result == JWK_UNUSABLE)
+        ignore(reading, &ignored);
     if (result != JWK_OK)
         return ERR_OK;
     if (set->count == KEY_SET_MAX) {
@@ -126,23 +158,36 @@ static enum err add_jwk(struct key_set *set, const json_t *jwk, char why[KEY_WHY
     return ERR_OK;
 }
 
+/* RFC 7517 5: keys that are not understood, or lack something, are no reason to do without the
+ * others. Whose they are may be missed, so each is told. */
+static enum err end_reading(const struct jwks_reading *reading, char why[KEY_WHY_SIZE])
+{
+    const struct ignored *ignored = reading->ignored;
+    if (reading->set->count == 0 && reading->ignored_count == 0)
+        return refuse(why, "none of its keys is for the algorithms taken here");
+    if (reading->set->count == 0)
+        return refuse_key(why, ignored->number, ignored->reason);
+    for (size_t i = 0; i < reading->ignored_count; i++)
+        log_warn("auth:key_ignored", log_uint("key", ignored[i].number),
+                 log_str("kid", ignored[i].kid), log_str("reason", ignored[i].reason));
+    return ERR_OK;
+}
+
 static enum err add_jwks(struct key_set *set, const json_t *jwks, char why[KEY_WHY_SIZE])
 {
     const json_t *keys = json_object_get(jwks, "keys");
+    struct jwks_reading reading = {.set = set};
     if (!json_is_array(keys))
         return refuse(why, "a JWKS is a JSON object with an array named keys");
     size_t index;
     const json_t *jwk;
     json_array_foreach(keys, index, jwk)
     {
-        char reason[KEY_WHY_SIZE];
-        if (add_jwk(set, jwk, reason) != ERR_OK) {
-            snprintf(why, KEY_WHY_SIZE, "key %zu of it: %.250s", index + 1, reason);
-            return ERR_INVALID;
-        }
+        enum err err = add_jwk(&reading, jwk, index + 1, why);
+        if (err != ERR_OK)
+            return err;
     }
-    return set->count != 0 ? ERR_OK
-                           : refuse(why, "none of its keys is for the algorithms taken here");
+    return end_reading(&reading, why);
 }
 
 static enum err add_json(struct key_set *set, struct slice text, char why[KEY_WHY_SIZE])

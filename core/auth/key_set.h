@@ -21,7 +21,7 @@ enum { KEY_SET_MAX = 32, KEY_WHY_SIZE = 320 };
 struct key_set {
     atomic_uint refs;
     size_t count;
-    size_t skipped; /* keys of a JWKS that are for something else */
+    size_t skipped; /* keys of a JWKS that are for something else, or cannot be used */
     struct key keys[KEY_SET_MAX];
 };
 
@@ -33,9 +33,10 @@ void key_set_release(struct key_set *set);
 
 /*
  * Adds the keys of a file's text: one or more PEM public keys, or a JWKS (RFC 7517 5). Keys of a
- * JWKS that are not for signatures, or of kinds that no algorithm here takes, are skipped.
- * ERR_INVALID, with a sentence in `why`, when the text is neither, a key in it is broken, too
- * small, private or a secret, or none is left.
+ * JWKS that are not for signatures are skipped, and so are those that are broken, too small or of a
+ * kind that no algorithm here takes; of the latter each is told in the log, the first KEY_SET_MAX.
+ * ERR_INVALID, with a sentence in `why`, when the text is neither, a PEM key in it is broken or too
+ * small, any key is private or a secret, or none is left.
  */
 MUST_USE enum err key_set_add_text(struct key_set *set, struct slice text, char why[KEY_WHY_SIZE]);
 

@@ -99,6 +99,12 @@ static void on_subscribed(void *arg, struct slice room)
     bus->opts.on_subscribed(bus->opts.arg, room);
 }
 
+static void on_refused(void *arg, struct slice room)
+{
+    struct bus *bus = arg;
+    bus->opts.on_refused(bus->opts.arg, room);
+}
+
 static void on_control(void *arg, struct slice pod, struct slice payload)
 {
     struct bus *bus = arg;
@@ -135,6 +141,7 @@ static void create_links(struct bus *bus)
         .arg = bus,
         .on_message = on_message,
         .on_subscribed = on_subscribed,
+        .on_refused = on_refused,
         .on_control = bus->opts.on_control != NULL ? on_control : NULL,
     };
     struct commander_opts commander = {
@@ -250,11 +257,11 @@ static void serve_waiters(struct bus *bus, struct list *arrived, bool released, 
         waiters_release_all(&bus->waiters);
     } else {
         waiters_admit(&bus->waiters, arrived, interest);
-        if (bus->subscriber.confirmed_any)
+        if (bus->subscriber.settled_any)
             waiters_serve(&bus->waiters, interest);
         waiters_expire(&bus->waiters, now_ms);
     }
-    bus->subscriber.confirmed_any = false;
+    bus->subscriber.settled_any = false;
 }
 
 static bool has_commands(const struct bus *bus)
@@ -460,6 +467,7 @@ void bus_interest_changed(struct bus *bus)
 void bus_await(struct bus *bus, struct bus_waiter *waiter)
 {
     waiter->link = (struct list_link){0};
+    waiter->refused = false;
     lock_acquire(&bus->lock);
     bool running = bus->running;
     /* The clock is read under the lock, so that the list is in the order of its deadlines. */
@@ -508,6 +516,7 @@ void bus_get_stats(struct bus *bus, struct bus_stats *out)
         .received_total = atomic_load(&bus->subscriber.received_total),
         .duplicates_total = atomic_load(&bus->subscriber.duplicates_total),
         .invalid_total = atomic_load(&bus->subscriber.invalid_total),
+        .refused_total = atomic_load(&bus->subscriber.refused_total),
         .outbox_dropped_total = outbox.dropped,
         .outbox_messages = outbox.messages,
         .outbox_bytes = outbox.bytes,

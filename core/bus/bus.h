@@ -40,6 +40,7 @@ struct bus_waiter {
     uint64_t deadline_ms;                    /* the bus's */
     struct slice room;                       /* the caller's, good until done is called; ptr NULL:
                                               * bus_let_go is awaited */
+    bool refused;                            /* when done is called: Redis refuses the room */
     void (*done)(struct bus_waiter *waiter); /* bus thread, exactly once; may free the waiter */
 };
 
@@ -67,6 +68,10 @@ struct bus_opts {
                           struct bus *bus);
     /* A room's subscription stands now (Redis confirmed it). */
     void (*on_subscribed)(void *arg, struct slice room);
+    /* Redis refuses the room, has done so for BUS_AWAIT_MS, and it is wanted still: nothing comes
+     * for it from other pods. Told once for each connection; the room is asked for again on the
+     * next one, and when it is wanted anew. */
+    void (*on_refused)(void *arg, struct slice room);
     /* Another pod said this (bus_tell); valid UTF-8, good for the call. NULL: nobody listens, and
      * nothing is subscribed to for it. */
     void (*on_control)(void *arg, struct slice pod, struct slice payload);
@@ -129,8 +134,8 @@ const struct bus_reply *bus_reply_at(const struct bus_reply *reply, size_t i);
 /* take_interest has something to take. */
 void bus_interest_changed(struct bus *bus);
 
-/* Calls waiter->done once the room's subscription stands, at once when Redis is away, and after
- * BUS_AWAIT_MS in any case. The room's interest has been announced before. */
+/* Calls waiter->done once the room's subscription stands or is refused, at once when Redis is away,
+ * and after BUS_AWAIT_MS in any case. The room's interest has been announced before. */
 void bus_await(struct bus *bus, struct bus_waiter *waiter);
 
 /* Lets a waiter go now that has no room. Bus thread. */
@@ -148,6 +153,7 @@ struct bus_stats {
     uint64_t received_total;   /* messages taken from Redis, own echoes not counted */
     uint64_t duplicates_total; /* dropped because they had come already */
     uint64_t invalid_total;    /* foreign payloads dropped (counted by bus_count_invalid) */
+    uint64_t refused_total;    /* subscriptions to rooms that Redis refused */
     uint64_t outbox_dropped_total;
     size_t outbox_messages; /* waiting now, those on the way without an answer included */
     size_t outbox_bytes;

@@ -8,12 +8,13 @@
 #include "core/bus/channel.h"
 #include "core/bus/pod_prefix.h"
 
-/* Channels in one command. */
-enum { BATCH_MAX = 256 };
+#define SUBSCRIBE   "*2\r\n$9\r\nSUBSCRIBE\r\n"
+#define UNSUBSCRIBE "*2\r\n$11\r\nUNSUBSCRIBE\r\n"
 
 static void on_up(void *arg)
 {
     struct subscriber *subscriber = arg;
+    subscriber->asked = subscriber->answered = 0;
     interest_begin(&subscriber->interest);
 }
 
@@ -22,27 +23,57 @@ static void on_down(void *arg)
     struct subscriber *subscriber = arg;
     interest_reset(&subscriber->interest);
     subscriber->global_asked = subscriber->global_stands = false;
-    subscriber->control_behind = subscriber->control_pending = 0;
+    subscriber->control_pending = 0;
+}
+
+static void ask(struct subscriber *subscriber, size_t answers)
+{
+    redis_link_ask(&subscriber->link, answers);
+    subscriber->asked += answers;
+}
+
+/* Whether the next answer is about a control channel. */
+static bool is_about_control(const struct subscriber *subscriber)
+{
+    return subscriber->control_pending > 0 && subscriber->answered >= subscriber->control_at;
 }
 
 static void note_answer(struct subscriber *subscriber)
 {
     redis_link_answered(&subscriber->link);
-    if (subscriber->control_behind > 0)
-        subscriber->control_behind--;
-    else if (subscriber->control_pending > 0)
+    if (is_about_control(subscriber))
         subscriber->control_pending--;
+    subscriber->answered++;
 }
 
-/* An error is the end of a connection, unless it is about the control channels. */
+/* Clients choose the rooms, so they can have it refused again and again. */
+static void refuse(struct subscriber *subscriber, struct interest_room *room, const char *error)
+{
+    struct slice channel[2];
+    channel_of_room(interest_room_name(room), channel);
+    atomic_fetch_add_explicit(&subscriber->refused_total, 1, memory_order_relaxed);
+    if (log_pause_is_over(&subscriber->refused_pause))
+        log_warn("redis:room_refused", log_room(interest_room_name(room)),
+                 log_text("channels", channel[0]), log_str("reason", error));
+    interest_refuse(&subscriber->interest, room, subscriber->link.opts.clock_ms() + BUS_AWAIT_MS);
+    subscriber->settled_any = true;
+}
+
+/* An error is the end of a connection, unless it is about the control channels, or the rights to
+ * one room. */
 static const char *on_error(struct subscriber *subscriber, const char *error)
 {
-    if (subscriber->control_behind > 0 || subscriber->control_pending == 0)
+    struct interest_room *room = interest_find_asked(&subscriber->interest, subscriber->answered);
+    if (is_about_control(subscriber)) {
+        if (log_pause_is_over(&subscriber->control_pause))
+            log_warn("redis:control_refused", log_str("channel", CHANNEL_CONTROL),
+                     log_str("reason", error));
+    } else if (room != NULL && slice_starts_with(slice_str(error), slice_str("NOPERM"))) {
+        refuse(subscriber, room, error);
+    } else {
         return error;
+    }
     note_answer(subscriber);
-    if (log_pause_is_over(&subscriber->control_pause))
-        log_warn("redis:control_refused", log_str("channel", CHANNEL_CONTROL),
-                 log_str("reason", error));
     return NULL;
 }
 
@@ -130,7 +161,7 @@ static const char *on_confirmed(struct subscriber *subscriber, const struct redi
     if (slice_equals_str(channel, CHANNEL_GLOBAL)) {
         subscriber->global_stands = true;
     } else if (channel_find_room(channel, &room) && interest_confirm(&subscriber->interest, room)) {
-        subscriber->confirmed_any = true;
+        subscriber->settled_any = true;
         subscriber->opts.on_subscribed(subscriber->opts.arg, room);
     }
     return NULL;
@@ -190,69 +221,54 @@ void subscriber_want(struct subscriber *subscriber, struct slice room, bool want
         log_error("redis:no_memory_to_subscribe", log_room(room));
 }
 
+/* One channel a command: each has one answer, whatever that is. */
 static void send_command(struct subscriber *subscriber, const char *command,
-                         struct interest_room **rooms, size_t count)
+                         const struct slice channel[2])
 {
-    if (count == 0)
+    redis_link_append_raw(&subscriber->link, slice_str(command));
+    redis_link_append_word(&subscriber->link, channel, 2);
+    ask(subscriber, 1);
+}
+
+static void send_next(struct subscriber *subscriber)
+{
+    const struct interest_room *room = interest_next(&subscriber->interest, subscriber->asked);
+    struct slice channel[2];
+    if (room == NULL)
         return;
-    redis_link_append_head(&subscriber->link, count + 1);
-    redis_link_append_str(&subscriber->link, command);
-    for (size_t i = 0; i < count; i++) {
-        struct slice channel[2];
-        channel_of_room(interest_room_name(rooms[i]), channel);
-        redis_link_append_word(&subscriber->link, channel, 2);
-    }
-    redis_link_ask(&subscriber->link, count);
+    channel_of_room(interest_room_name(room), channel);
+    send_command(subscriber, room->wanted ? SUBSCRIBE : UNSUBSCRIBE, channel);
 }
 
-/* A room is at most once in the list of changes, so the two commands have no room in common. */
-static void send_batch(struct subscriber *subscriber)
-{
-    struct interest_room *wanted[BATCH_MAX], *unwanted[BATCH_MAX];
-    size_t wanted_count = 0, unwanted_count = 0;
-    while (wanted_count < BATCH_MAX && unwanted_count < BATCH_MAX) {
-        struct interest_room *room = interest_next(&subscriber->interest);
-        if (room == NULL)
-            break;
-        if (room->asked)
-            wanted[wanted_count++] = room;
-        else
-            unwanted[unwanted_count++] = room;
-    }
-    send_command(subscriber, "SUBSCRIBE", wanted, wanted_count);
-    send_command(subscriber, "UNSUBSCRIBE", unwanted, unwanted_count);
-}
-
-/* One command each: each has one answer, whatever that is. */
 static void subscribe_control(struct subscriber *subscriber)
 {
-    struct slice all = slice_str(CHANNEL_CONTROL);
-    struct slice own[] = {slice_str(CHANNEL_CONTROL ":"), subscriber->opts.pod};
-    subscriber->control_behind = subscriber->link.owed;
+    const struct slice all[] = {slice_str(CHANNEL_CONTROL), SLICE_NONE};
+    const struct slice own[] = {slice_str(CHANNEL_CONTROL ":"), subscriber->opts.pod};
+    subscriber->control_at = subscriber->asked;
     subscriber->control_pending = 2;
-    redis_link_append_head(&subscriber->link, 2);
-    redis_link_append_str(&subscriber->link, "SUBSCRIBE");
-    redis_link_append_word(&subscriber->link, &all, 1);
-    redis_link_append_head(&subscriber->link, 2);
-    redis_link_append_str(&subscriber->link, "SUBSCRIBE");
-    redis_link_append_word(&subscriber->link, own, 2);
-    redis_link_ask(&subscriber->link, 2);
+    send_command(subscriber, SUBSCRIBE, all);
+    send_command(subscriber, SUBSCRIBE, own);
 }
 
 static void subscribe_global(struct subscriber *subscriber)
 {
-    redis_link_append_head(&subscriber->link, 2);
-    redis_link_append_str(&subscriber->link, "SUBSCRIBE");
-    redis_link_append_str(&subscriber->link, CHANNEL_GLOBAL);
-    redis_link_ask(&subscriber->link, 1);
+    const struct slice channel[] = {slice_str(CHANNEL_GLOBAL), SLICE_NONE};
+    send_command(subscriber, SUBSCRIBE, channel);
     subscriber->global_asked = true;
+}
+
+static void tell_refused(struct subscriber *subscriber, uint64_t now_ms)
+{
+    const struct interest_room *room;
+    while ((room = interest_next_refused(&subscriber->interest, now_ms)) != NULL)
+        subscriber->opts.on_refused(subscriber->opts.arg, interest_room_name(room));
 }
 
 void subscriber_turn(struct subscriber *subscriber, uint64_t now_ms)
 {
     struct redis_link *link = &subscriber->link;
     while (redis_link_has_room(link) && interest_has_changes(&subscriber->interest))
-        send_batch(subscriber);
+        send_next(subscriber);
     if (!subscriber->global_asked && subscriber->interest.first_left == 0 &&
         redis_link_has_room(link)) {
         if (subscriber->opts.on_control != NULL)
@@ -263,8 +279,9 @@ void subscriber_turn(struct subscriber *subscriber, uint64_t now_ms)
         now_ms >= link->progress_ms + BUS_KEEPALIVE_MS) {
         redis_link_append_head(link, 1);
         redis_link_append_str(link, "PING");
-        redis_link_ask(link, 1);
+        ask(subscriber, 1);
     }
+    tell_refused(subscriber, now_ms);
 }
 
 uint64_t subscriber_next_ms(const struct subscriber *subscriber)
@@ -273,5 +290,7 @@ uint64_t subscriber_next_ms(const struct subscriber *subscriber)
     uint64_t next_ms = redis_link_next_ms(link);
     if (redis_link_is_up(link) && link->owed == 0 && link->progress_ms + BUS_KEEPALIVE_MS < next_ms)
         next_ms = link->progress_ms + BUS_KEEPALIVE_MS;
+    if (interest_next_refused_ms(&subscriber->interest) < next_ms)
+        next_ms = interest_next_refused_ms(&subscriber->interest);
     return next_ms;
 }

@@ -9,6 +9,11 @@
  * Redis answers in order, so when the latter is confirmed, all the rooms are; and whoever counts
  * its subscribers counts pods that have all their rooms.
  *
+ * A room that Redis refuses (a user whose rights do not reach so far) concerns nobody but that
+ * room: every channel has a command of its own, and answers are counted, so that an error tells
+ * which room it is about. Who asked for the room is told by its waiter; whoever is in it still
+ * after BUS_AWAIT_MS, by when those have left, uses it, and is told then.
+ *
  * Threads: the bus thread; the totals: any.
  * Owns: its connection, the interest, what each pod said lately.
  */
@@ -31,6 +36,7 @@ struct subscriber_opts {
     void *arg;
     void (*on_message)(void *arg, struct slice room, struct slice payload, bool trusted);
     void (*on_subscribed)(void *arg, struct slice room);
+    void (*on_refused)(void *arg, struct slice room);
     void (*on_control)(void *arg, struct slice pod, struct slice payload);
 };
 
@@ -40,11 +46,12 @@ struct subscriber {
     struct interest interest;
     struct recent recent;
     bool global_asked, global_stands;
-    size_t control_behind;  /* answers that come before those to the control channels */
-    size_t control_pending; /* of those, which are missing */
-    bool confirmed_any;     /* a room came to stand; whoever looks clears it */
-    atomic_uint_fast64_t received_total, duplicates_total, invalid_total;
-    struct log_pause invalid_pause, memory_pause, control_pause;
+    uint64_t asked, answered; /* on this connection: answers asked for, and those that came */
+    uint64_t control_at;      /* the number of the answer to the first control channel */
+    size_t control_pending;   /* answers to the control channels that are missing */
+    bool settled_any;         /* a room came to stand, or was refused; whoever looks clears it */
+    atomic_uint_fast64_t received_total, duplicates_total, invalid_total, refused_total;
+    struct log_pause invalid_pause, memory_pause, control_pause, refused_pause;
 };
 
 /* `link_opts` without callbacks. */

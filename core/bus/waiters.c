@@ -23,8 +23,11 @@ static void pick_ready(struct list *from, const struct interest *interest, struc
 {
     for (struct list_link *at = from->head.next, *next; at != &from->head; at = next) {
         next = at->next;
-        if (waiter_of(at)->room.ptr != NULL && !interest_is_awaited(interest, waiter_of(at)->room))
-            list_move_back(ready, at);
+        struct bus_waiter *waiter = waiter_of(at);
+        if (waiter->room.ptr == NULL || interest_is_awaited(interest, waiter->room))
+            continue;
+        waiter->refused = interest_is_refused(interest, waiter->room);
+        list_move_back(ready, at);
     }
 }
 

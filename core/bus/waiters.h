@@ -22,7 +22,7 @@ void waiters_init(struct waiters *waiters);
 /* Takes those that arrived, and lets the ready ones of them go. */
 void waiters_admit(struct waiters *waiters, struct list *arrived, const struct interest *interest);
 
-/* Lets those go whose rooms stand, or are wanted no more. */
+/* Lets those go whose rooms stand, are refused, or are wanted no more. */
 void waiters_serve(struct waiters *waiters, const struct interest *interest);
 void waiters_expire(struct waiters *waiters, uint64_t now_ms);
 void waiters_release_all(struct waiters *waiters);

@@ -53,6 +53,21 @@ const plainOf = (t, changes, options = {}) =>
 /** A token whose end, leeway included, is so many seconds away. */
 const endingIn = (seconds) => Date.now() / 1000 - LEEWAY_S + seconds;
 
+/**
+ * Does what must be done before a token is over. Where the machine was too slow for that it is done
+ * anew, with more time; what fails before the end fails.
+ */
+async function beforeTheEnd(attempt) {
+    for (let seconds = 4; ; seconds *= 2) {
+        const exp = endingIn(seconds);
+        try {
+            return await attempt(exp);
+        } catch (error) {
+            if (seconds > 30 || Date.now() < (exp + LEEWAY_S) * 1000) throw error;
+        }
+    }
+}
+
 const refresh = (value) => ({ event: 'auth:refresh', data: { token: value } });
 const isoOf = (seconds) => new Date(Math.floor(seconds * 1000)).toISOString();
 
@@ -82,7 +97,7 @@ describe('auth:expiring', { concurrency: true }, () => {
     });
 
     it('comes at once, and once, when less is left', async (t) => {
-        for (const left of [WARNING_S - 5, 5, 1 - LEEWAY_S]) {
+        for (const left of [WARNING_S - 5, 5, 10 - LEEWAY_S]) {
             const exp = inSeconds(left);
             const client = await eventsOf(t, { exp });
             const { data } = await client.nextJson();
@@ -106,22 +121,26 @@ describe('auth:expiring', { concurrency: true }, () => {
 
 describe('auth:refresh', { concurrency: true }, () => {
     it('carries on behind the end of the old token, for plain clients, too', async (t) => {
-        const exp = endingIn(4);
-        const left = [await eventsOf(t, { exp }), await plainOf(t, { exp })];
-        const kept = [await eventsOf(t, { exp }), await plainOf(t, { exp })];
         const later = inSeconds(600);
-        for (const client of kept) {
-            const reply = await askOk(client, refresh(token({ exp: later })));
-            assert.equal(reply.expires_at, isoOf(later));
-            assert.deepEqual(Object.keys(reply).sort(), ['expires_at', 'ref', 'status']);
-        }
+        const { left, kept } = await beforeTheEnd(async (exp) => {
+            const clients = {
+                left: [await eventsOf(t, { exp }), await plainOf(t, { exp })],
+                kept: [await eventsOf(t, { exp }), await plainOf(t, { exp })],
+            };
+            for (const client of clients.kept) {
+                const reply = await askOk(client, refresh(token({ exp: later })));
+                assert.equal(reply.expires_at, isoOf(later));
+                assert.deepEqual(Object.keys(reply).sort(), ['expires_at', 'ref', 'status']);
+            }
+            return clients;
+        });
         for (const client of left) await assertEnded(client);
         for (const client of kept) assert.ok((await askOk(client, { event: 'ping' })).time);
     });
 
     it('may shorten the time', async (t) => {
         const client = await eventsOf(t, { exp: inSeconds(600) });
-        await askOk(client, refresh(token({ exp: endingIn(3) })));
+        await beforeTheEnd((exp) => askOk(client, refresh(token({ exp }))));
         await assertEnded(client);
     });
 

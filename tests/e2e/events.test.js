@@ -409,6 +409,7 @@ describe('the status of a message', () => {
         await askOk(bob, mark('delivered', ids));
         const status = assertEnvelope(await nextEvent(ann, 'message:status'), {
             type: 'chat',
+            room: `user:${ann.hello.user}`,
             from: 'server',
         });
         const user = status.data.user;

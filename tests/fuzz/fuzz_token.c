@@ -15,6 +15,7 @@
 #include "core/auth/glob.h"
 #include "core/auth/key_set.h"
 #include "core/base/buf.h"
+#include "core/base/log.h"
 #include "core/base/mem.h"
 #include "core/base/utf8.h"
 #include "tests/support/base64url.h"
@@ -120,9 +121,19 @@ static void check_claims(struct slice json)
 
 /* --- keys and patterns --- */
 
+/* Many keys of a file may be ignored, each with a line that nobody reads. */
+static void silence_log(void)
+{
+    static bool is_silent;
+    if (!is_silent)
+        log_open(LOG_ERROR);
+    is_silent = true;
+}
+
 static void check_keys(struct slice text)
 {
     char why[KEY_WHY_SIZE] = "";
+    silence_log();
     struct key_set *set = key_set_create();
     enum err err = key_set_add_text(set, text, why);
     assert(err == ERR_OK ? set->count != 0 : *why != '\0');

@@ -64,6 +64,16 @@ static void on_subscribed(void *arg, struct slice room)
     pthread_mutex_unlock(&pod->mutex);
 }
 
+static void on_refused(void *arg, struct slice room)
+{
+    struct bus_pod *pod = arg;
+    (void)room;
+    pthread_mutex_lock(&pod->mutex);
+    pod->told_refused++;
+    pthread_cond_broadcast(&pod->changed);
+    pthread_mutex_unlock(&pod->mutex);
+}
+
 static void on_control(void *arg, struct slice from, struct slice payload)
 {
     on_message(arg, from, payload, true);
@@ -129,6 +139,7 @@ static void start(struct bus_pod *pod, const char *id, struct redis_url url, siz
         .on_message = on_message,
         .take_interest = take_interest,
         .on_subscribed = on_subscribed,
+        .on_refused = on_refused,
         .on_control = on_control,
         .on_reached = on_reached,
         .on_commands = commanding ? on_commands : NULL,

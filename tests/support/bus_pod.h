@@ -30,6 +30,7 @@ struct bus_pod {
     struct list messages;  /* struct bus_pod_message, under the mutex, like all below */
     size_t count;          /* of messages */
     size_t subscribed;     /* calls of on_subscribed */
+    size_t told_refused;   /* of on_refused */
     size_t looked;         /* calls of take_interest */
     size_t taken, refused; /* calls of on_commands, each way */
     uint64_t reached;      /* what on_reached said last */

@@ -73,6 +73,7 @@
     SUITE("core/bus/backoff", backoff_tests)                                                       \
     SUITE("core/bus/bus", bus_tests)                                                               \
     SUITE("core/bus/bus_away", bus_away_tests)                                                     \
+    SUITE("core/bus/bus_rights", bus_rights_tests)                                                 \
     SUITE("core/bus/channel", channel_tests)                                                       \
     SUITE("core/bus/commander", commander_tests)                                                   \
     SUITE("core/bus/interest", interest_tests)                                                     \

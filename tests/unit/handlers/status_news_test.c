@@ -43,11 +43,12 @@ static void end(struct scene *scene)
 
 static struct slice status_of(struct scene *scene, const char *ids, const char *status)
 {
-    (void)snprintf(scene->json, sizeof scene->json,
-                   "{\"id\":\"" OTHER "\",\"type\":\"chat\",\"event\":\"message:status\","
-                   "\"from\":\"server\",\"data\":{\"ids\":%s,\"status\":\"%s\",\"user\":\"bob\","
-                   "\"room\":\"lobby\"},\"timestamp\":\"2026-02-05T00:00:00.000Z\"}",
-                   ids, status);
+    (void)snprintf(
+        scene->json, sizeof scene->json,
+        "{\"id\":\"" OTHER "\",\"type\":\"chat\",\"event\":\"message:status\","
+        "\"room\":\"user:ann\",\"from\":\"server\",\"data\":{\"ids\":%s,\"status\":\"%s\",\"user\":\"bob\","
+        "\"room\":\"lobby\"},\"timestamp\":\"2026-02-05T00:00:00.000Z\"}",
+        ids, status);
     return slice_str(scene->json);
 }
 

@@ -5,6 +5,7 @@
 #include <openssl/pem.h>
 #include <stdio.h>
 
+#include "tests/support/capture.h"
 #include "tests/support/jwt.h"
 
 enum { TEXT_MAX = 64 * 1024 };
@@ -260,6 +261,140 @@ static void keys_for_something_else_are_skipped_beside_good_ones(void)
     EVP_PKEY_free(key);
 }
 
+/* One of these beside a good one. */
+static enum err load_beside(EVP_PKEY *good, const char *other, struct key_set **out)
+{
+    char why[KEY_WHY_SIZE];
+    struct buf text;
+    buf_init(&text, TEXT_MAX);
+    buf_append_str(&text, "{\"keys\":[");
+    buf_append_str(&text, other);
+    buf_append_char(&text, ',');
+    jwt_append_jwk(&text, good, ",\"kid\":\"good\"");
+    buf_append_str(&text, "]}");
+    enum err err = load(buf_slice(&text), out, why);
+    buf_fini(&text);
+    return err;
+}
+
+static size_t count_lines(const char *log, const char *event)
+{
+    size_t count = 0;
+    for (const char *at = log; (at = strstr(at, event)) != NULL; at++)
+        count++;
+    return count;
+}
+
+/* RFC 7517 5. */
+static void keys_that_cannot_be_used_are_ignored_beside_good_ones(void)
+{
+    static const char *const rows[][2] = {
+        {"{\"kid\":\"odd\"}", "kty"},
+        {"{\"kid\":\"odd\",\"kty\":1}", "kty"},
+        {"{\"kid\":\"odd\",\"kty\":\"new\"}", "kty"},
+        {"{\"kid\":\"odd\",\"kty\":\"EC\",\"crv\":\"secp256k1\",\"x\":\"AA\"}", "crv"},
+        {"{\"kid\":\"odd\",\"kty\":\"EC\"}", "crv"},
+        {"{\"kid\":\"odd\",\"kty\":\"OKP\",\"crv\":\"Ed448\",\"x\":\"AA\"}", "crv"},
+        {"{\"kid\":\"odd\",\"kty\":\"RSA\",\"n\":\"AQ\",\"e\":\"AQAB\"}", "2048"},
+        {"{\"kid\":\"odd\",\"kty\":\"RSA\",\"n\":\"AQ\"}", "parameters"},
+        {"{\"kid\":\"odd\",\"kty\":\"EC\",\"crv\":\"P-256\",\"x\":\"AA\",\"y\":\"AA\"}",
+         "parameters"},
+        {"{\"kid\":\"odd\",\"kty\":\"OKP\",\"crv\":\"Ed25519\",\"x\":\"MATERIAL\"}", "parameters"},
+    };
+    EVP_PKEY *good = jwt_make_key(ALG_ES256);
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        struct key_set *set;
+        struct capture capture;
+        capture_begin(&capture);
+        enum err err = load_beside(good, rows[i][0], &set);
+        capture_end(&capture);
+        CU_ASSERT_EQUAL_FATAL(err, ERR_OK);
+        CU_ASSERT_EQUAL(set->count, 1);
+        CU_ASSERT_EQUAL(set->skipped, 1);
+        CU_ASSERT_TRUE(takes(set, ALG_ES256, good, "{\"alg\":\"ES256\",\"kid\":\"good\"}"));
+        if (count_lines(capture.text, "auth:key_ignored") != 1 ||
+            strstr(capture.text, "\"kid\":\"odd\"") == NULL ||
+            strstr(capture.text, rows[i][1]) == NULL || strstr(capture.text, "MATERIAL") != NULL)
+            CU_FAIL(rows[i][0]);
+        capture_fini(&capture);
+        key_set_release(set);
+    }
+    EVP_PKEY_free(good);
+}
+
+static void a_bad_kid_is_not_named(void)
+{
+    char json[512], kid[JWS_KID_MAX + 2] = "";
+    memset(kid, 'k', JWS_KID_MAX + 1);
+    EVP_PKEY *good = jwt_make_key(ALG_ES256);
+    struct buf other;
+    struct capture capture;
+    struct key_set *set;
+    buf_init(&other, TEXT_MAX);
+    snprintf(json, sizeof json, ",\"kid\":\"%s\"", kid);
+    jwt_append_jwk(&other, good, json);
+    buf_append_char(&other, '\0');
+    capture_begin(&capture);
+    enum err err = load_beside(good, other.ptr, &set);
+    capture_end(&capture);
+    CU_ASSERT_EQUAL_FATAL(err, ERR_OK);
+    CU_ASSERT_EQUAL(set->count, 1);
+    CU_ASSERT_PTR_NOT_NULL(strstr(capture.text, "a kid must be"));
+    CU_ASSERT_PTR_NULL(strstr(capture.text, "kkkk"));
+    capture_fini(&capture);
+    key_set_release(set);
+    buf_fini(&other);
+    EVP_PKEY_free(good);
+}
+
+/* However many there are, they cost no more lines than a file has keys, and none when it is refused
+ * for want of a good one. */
+static void ignored_keys_are_named_up_to_a_bound(void)
+{
+    EVP_PKEY *good = jwt_make_key(ALG_ES256);
+    struct buf others;
+    struct capture capture;
+    struct key_set *set;
+    char why[KEY_WHY_SIZE];
+    buf_init(&others, TEXT_MAX);
+    for (size_t i = 0; i < KEY_SET_MAX + 10; i++)
+        buf_printf(&others, "%s{\"kty\":\"new\"}", i != 0 ? "," : "");
+    buf_append_char(&others, '\0');
+    capture_begin(&capture);
+    enum err err = load_beside(good, others.ptr, &set);
+    capture_end(&capture);
+    CU_ASSERT_EQUAL_FATAL(err, ERR_OK);
+    CU_ASSERT_EQUAL(set->skipped, KEY_SET_MAX + 10);
+    CU_ASSERT_EQUAL(count_lines(capture.text, "auth:key_ignored"), KEY_SET_MAX);
+    capture_fini(&capture);
+    key_set_release(set);
+    capture_begin(&capture);
+    err = load(slice_str("{\"keys\":[{\"kty\":\"RSA\"},{\"kty\":\"new\"}]}"), NULL, why);
+    capture_end(&capture);
+    CU_ASSERT_EQUAL(err, ERR_INVALID);
+    CU_ASSERT_PTR_NOT_NULL(strstr(why, "key 1 of it: its parameters"));
+    CU_ASSERT_STRING_EQUAL(capture.text, "");
+    capture_fini(&capture);
+    buf_fini(&others);
+    EVP_PKEY_free(good);
+}
+
+/* A file that they got into is in danger of being read by others than its owner. */
+static void secrets_and_private_keys_are_refused_beside_good_ones(void)
+{
+    static const char *const rows[] = {
+        "1",
+        "{\"kty\":\"oct\",\"k\":\"AAAA\"}",
+        "{\"kty\":\"new\",\"d\":\"AA\"}",
+        "{\"d\":\"AA\"}",
+    };
+    EVP_PKEY *good = jwt_make_key(ALG_ES256);
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
+        if (load_beside(good, rows[i], NULL) != ERR_INVALID)
+            CU_FAIL(rows[i]);
+    EVP_PKEY_free(good);
+}
+
 static void secrets_and_private_keys_are_refused(void)
 {
     EVP_PKEY *key = jwt_make_key(ALG_ES256);
@@ -417,7 +552,13 @@ CU_TestInfo key_set_tests[] = {
     {"a_jwk_may_narrow_its_algorithms", a_jwk_may_narrow_its_algorithms},
     {"keys_for_something_else_are_skipped_beside_good_ones",
      keys_for_something_else_are_skipped_beside_good_ones},
+    {"keys_that_cannot_be_used_are_ignored_beside_good_ones",
+     keys_that_cannot_be_used_are_ignored_beside_good_ones},
+    {"a_bad_kid_is_not_named", a_bad_kid_is_not_named},
+    {"ignored_keys_are_named_up_to_a_bound", ignored_keys_are_named_up_to_a_bound},
     {"secrets_and_private_keys_are_refused", secrets_and_private_keys_are_refused},
+    {"secrets_and_private_keys_are_refused_beside_good_ones",
+     secrets_and_private_keys_are_refused_beside_good_ones},
     {"broken_keys_are_refused", broken_keys_are_refused},
     {"points_off_the_curve_are_refused", points_off_the_curve_are_refused},
     {"rsa_keys_have_2048_bits_and_a_sound_exponent", rsa_keys_have_2048_bits_and_a_sound_exponent},

@@ -480,16 +480,17 @@ static void stop_fake_pod(struct fake_pod *fake_pod)
 static void nonsense_is_given_up_and_tried_again(void)
 {
     static const char *const scripts[][4] = {
-        {"hello\r\n", NULL},                                /* no RESP */
-        {"$5\r\nabc", "de\r\n", NULL},                      /* a string for PONG */
-        {"-WRONGPASS invalid\r\n", NULL},                   /* a login that fails */
-        {"-ERR max number of clients reached\r\n", NULL},   /* a full Redis */
-        {"-LOADING Redis is loading\r\n", NULL},            /* one that just starts */
-        {"+PONG\r\n", ":1\r\n", NULL},                      /* no answer to SUBSCRIBE or NUMSUB */
-        {"+PONG\r\n", "*1\r\n$1\r\nx\r\n", NULL},           /* an array too short */
-        {"+PONG\r\n", "*3\r\n*0\r\n:1\r\n$-1\r\n", NULL},   /* of other types */
-        {"+PONG\r\n", "-NOPERM no such channel\r\n", NULL}, /* a subscription refused */
-        {"*-7\r\n", NULL},                                  /* a length below nothing */
+        {"hello\r\n", NULL},                              /* no RESP */
+        {"$5\r\nabc", "de\r\n", NULL},                    /* a string for PONG */
+        {"-WRONGPASS invalid\r\n", NULL},                 /* a login that fails */
+        {"-ERR max number of clients reached\r\n", NULL}, /* a full Redis */
+        {"-LOADING Redis is loading\r\n", NULL},          /* one that just starts */
+        {"+PONG\r\n", ":1\r\n", NULL},                    /* no answer to SUBSCRIBE or NUMSUB */
+        {"+PONG\r\n", "*1\r\n$1\r\nx\r\n", NULL},         /* an array too short */
+        {"+PONG\r\n", "*3\r\n*0\r\n:1\r\n$-1\r\n", NULL}, /* of other types */
+        /* the control channels refused, which is no reason, and then the global one */
+        {"+PONG\r\n", "-NOPERM it\r\n-NOPERM own\r\n-NOPERM global\r\n", NULL},
+        {"*-7\r\n", NULL}, /* a length below nothing */
     };
     enum { SCRIPTS = sizeof scripts / sizeof *scripts };
     struct fake_pod pods[SCRIPTS];
