@@ -260,13 +260,21 @@ struct deadline {
     uint64_t next_ms;
 };
 
+/* The loop wakes then at the latest. */
+static void wake_at(struct deadline *deadline, uint64_t at_ms)
+{
+    if (at_ms < deadline->now_ms)
+        at_ms = deadline->now_ms;
+    if (at_ms < deadline->next_ms)
+        deadline->next_ms = at_ms;
+}
+
 /* Whether the moment has come; otherwise the loop must wake for it. */
 static bool is_due(struct deadline *deadline, uint64_t at_ms)
 {
     if (at_ms <= deadline->now_ms)
         return true;
-    if (at_ms < deadline->next_ms)
-        deadline->next_ms = at_ms;
+    wake_at(deadline, at_ms);
     return false;
 }
 
@@ -374,10 +382,13 @@ static void check_paced(struct shard *shard, struct deadline *deadline)
         if (!is_due(deadline, work->pace_us / 1000))
             continue;
         if (left <= 0) {
-            deadline->next_ms = deadline->now_ms;
+            wake_at(deadline, deadline->now_ms);
             return;
         }
         client_unpace(client);
+        /* What was put by may hold it up anew: then nobody else may wake the loop for it. */
+        if (client_is_paced(client))
+            wake_at(deadline, client->work->pace_us / 1000);
         left -= client->session.inflated > CLIENT_INFLATED_MAX ? UNPACED_INFLATED : 1;
     }
 }

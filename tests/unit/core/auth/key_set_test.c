@@ -5,6 +5,7 @@
 #include <openssl/pem.h>
 #include <stdio.h>
 
+#include "core/base/log.h"
 #include "tests/support/capture.h"
 #include "tests/support/jwt.h"
 
@@ -266,6 +267,7 @@ static enum err load_beside(EVP_PKEY *good, const char *other, struct key_set **
 {
     char why[KEY_WHY_SIZE];
     struct buf text;
+    log_open(LOG_INFO); /* what is ignored is told in the log */
     buf_init(&text, TEXT_MAX);
     buf_append_str(&text, "{\"keys\":[");
     buf_append_str(&text, other);

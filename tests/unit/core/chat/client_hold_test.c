@@ -271,6 +271,30 @@ static void others_come_between_messages_that_were_compressed(void)
     stop(&chat, &sender, &other);
 }
 
+/* Every message holds up what is behind it, for no time; only the last one is passed on. */
+static void hold_each(struct chat *chat, struct client *client, struct slice payload)
+{
+    client_hold(client, 0);
+    if (slice_equals_str(payload, "last"))
+        chat_publish_for(chat, client, payload);
+}
+
+/* Nothing but the hold itself wakes the loop for what is behind. */
+static void what_is_held_up_again_and_again_comes_to_its_end(void)
+{
+    struct chat chat;
+    struct peer sender, other;
+    struct octets octets = {0};
+    start(&chat, &sender, &other);
+    chat.on_message = hold_each;
+    for (int i = 0; i < 30; i++)
+        add_text(&octets, "more");
+    add_text(&octets, "last");
+    CU_ASSERT_TRUE(peer_send_raw(&sender, octets.bytes, octets.len));
+    CU_ASSERT_TRUE(peer_hears(&other, "last"));
+    stop(&chat, &sender, &other);
+}
+
 CU_TestInfo client_hold_tests[] = {
     {"what_is_behind_waits", what_is_behind_waits},
     {"each_may_hold_up_the_next", each_may_hold_up_the_next},
@@ -281,5 +305,7 @@ CU_TestInfo client_hold_tests[] = {
     {"what_waits_goes_with_the_hub", what_waits_goes_with_the_hub},
     {"others_come_between_messages_that_were_compressed",
      others_come_between_messages_that_were_compressed},
+    {"what_is_held_up_again_and_again_comes_to_its_end",
+     what_is_held_up_again_and_again_comes_to_its_end},
     CU_TEST_INFO_NULL,
 };
