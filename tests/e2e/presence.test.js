@@ -381,17 +381,22 @@ for (const where of ['one pod without Redis', 'two pods']) {
                 }
                 await told(watcher, 'presence:join', user(typist));
             }
-            for (const room of rooms) {
-                await askOk(typist, { event: 'user:typing', room, data: { typing: true } });
-                await told(watcher, 'user:typing', user(typist));
+            // What took so long that it may have ended by itself tells nothing: once more then.
+            let took = Infinity;
+            for (let tries = 0; took >= 5000 && tries < 5; tries++) {
+                for (const room of rooms) {
+                    await askOk(typist, { event: 'user:typing', room, data: { typing: true } });
+                    await told(watcher, 'user:typing', user(typist));
+                }
+                const began = Date.now();
+                for (const room of rooms) {
+                    await askOk(typist, { room, data: 'what I typed' });
+                    const over = await told(watcher, 'user:typing', user(typist), 10000);
+                    assert.deepEqual([over.room, over.data.typing], [room, false]);
+                }
+                took = Date.now() - began;
             }
-            const began = Date.now();
-            for (const room of rooms) {
-                await askOk(typist, { room, data: 'what I typed' });
-                const over = await told(watcher, 'user:typing', user(typist), 10000);
-                assert.deepEqual([over.room, over.data.typing], [room, false]);
-            }
-            assert.ok(Date.now() - began < 5000, 'not by itself');
+            assert.ok(took < 5000, 'not by itself');
         });
 
         it('ends typing of one who says no more, and of one who leaves', async (t) => {
