@@ -322,8 +322,9 @@ static int open_listener(const struct addrinfo *address)
     if (fd == -1)
         return -1;
     setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof one);
-    /* For all its connections: or the kernel would keep 4 MB for each that takes no answer. */
-    conn_bound_send_buffer(fd);
+    /* For all its connections: or the kernel would keep 4 MB for each that takes no answer, and 6
+     * MB of what a flood brings, to be worked off long after the flood. */
+    conn_bound_buffers(fd);
     if (bind(fd, address->ai_addr, address->ai_addrlen) == 0 && listen(fd, SOMAXCONN) == 0)
         return fd;
     int failed = errno;

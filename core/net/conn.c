@@ -7,10 +7,11 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-void conn_bound_send_buffer(int fd)
+void conn_bound_buffers(int fd)
 {
-    int size = CONN_SEND_BUFFER;
-    setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &size, sizeof size);
+    int send = CONN_SEND_BUFFER, receive = CONN_RECEIVE_BUFFER;
+    setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &send, sizeof send);
+    setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &receive, sizeof receive);
 }
 
 enum err conn_open(struct conn *conn, struct loop *loop, int fd)

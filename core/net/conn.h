@@ -14,8 +14,10 @@
 #include "core/net/loop.h"
 
 enum {
-    /* What the kernel may hold for one client; it doubles that for its own book-keeping. */
+    /* What the kernel may hold for one client in either direction; it doubles that for its own
+     * book-keeping. */
     CONN_SEND_BUFFER = 64 * 1024,
+    CONN_RECEIVE_BUFFER = 128 * 1024,
     CONN_IOV_MAX = 64,
 };
 
@@ -23,9 +25,10 @@ struct conn {
     struct loop_source source; /* fd -1: not open */
 };
 
-/* Gives the socket a small send buffer. What a listener accepts inherits its bound, so that no
+/* Gives the socket small buffers: what a peer does not take, or has sent faster than it is read,
+ * must not pile up by the megabyte. What a listener accepts inherits its bounds, so that no
  * connection needs a system call for it. */
-void conn_bound_send_buffer(int fd);
+void conn_bound_buffers(int fd);
 
 /* Makes the socket TCP_NODELAY, and reads from it; that it does not block is said in each call.
  * Takes the descriptor, on failure too (ERR_SYSTEM: it is closed). */

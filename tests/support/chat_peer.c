@@ -309,7 +309,7 @@ void peer_attach(struct peer *peer, struct slice early)
 {
     int fds[2];
     CU_ASSERT_EQUAL_FATAL(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds), 0);
-    conn_bound_send_buffer(fds[1]);
+    conn_bound_buffers(fds[1]);
     peer->fd = fds[0];
     client_attach(peer->client, fds[1], early);
 }
@@ -321,7 +321,7 @@ static int connect_tcp(int *other)
     socklen_t len = sizeof address;
     int size = 4096;
     int listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    conn_bound_send_buffer(listener);
+    conn_bound_buffers(listener);
     CU_ASSERT_EQUAL_FATAL(bind(listener, (struct sockaddr *)&address, len), 0);
     CU_ASSERT_EQUAL_FATAL(listen(listener, 1), 0);
     CU_ASSERT_EQUAL_FATAL(getsockname(listener, (struct sockaddr *)&address, &len), 0);

@@ -39,7 +39,7 @@ static void connect_tcp(int *near, int *far)
     struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
     socklen_t len = sizeof address;
     int listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    conn_bound_send_buffer(listener);
+    conn_bound_buffers(listener);
     CU_ASSERT_EQUAL_FATAL(bind(listener, (struct sockaddr *)&address, len), 0);
     CU_ASSERT_EQUAL_FATAL(listen(listener, 1), 0);
     CU_ASSERT_EQUAL_FATAL(getsockname(listener, (struct sockaddr *)&address, &len), 0);
@@ -94,6 +94,7 @@ static void an_open_socket_is_ready_for_a_loop(void)
     CU_ASSERT_EQUAL(option(fd, IPPROTO_TCP, TCP_NODELAY), 1);
     /* By way of its listener. */
     CU_ASSERT_TRUE(option(fd, SOL_SOCKET, SO_SNDBUF) <= 2 * CONN_SEND_BUFFER);
+    CU_ASSERT_TRUE(option(fd, SOL_SOCKET, SO_RCVBUF) <= 2 * CONN_RECEIVE_BUFFER);
     CU_ASSERT_EQUAL(fixture.conn.source.interest, EPOLLIN);
     end(&fixture);
 }
