@@ -158,8 +158,14 @@ describe('joins and leaves', () => {
 
     it(`${ROOMS} names of rooms said and 3,000 joined: memory does not grow`, async (t) => {
         const redis = await redisFor(t);
-        // What waits for a Redis that is late has a bound of its own, and is no room.
-        const env = { ...THREADS, REDIS_URL: redis.url, REDIS_OUTBOX: '500' };
+        // What waits for a Redis that is late has a bound of its own, and is no room; nor is what a
+        // pod remembers of messages.
+        const env = {
+            ...THREADS,
+            REDIS_URL: redis.url,
+            REDIS_OUTBOX: '500',
+            MESSAGE_WINDOW: '1000',
+        };
         const pod = await serviceFor(t, { env });
         const before = await countsOf(pod);
         const say = (most) =>
@@ -178,9 +184,12 @@ describe('joins and leaves', () => {
         const { rounds, refused } = await enter(3000);
         assert.deepEqual({ rounds, refused }, { rounds: 3000, refused: 0 });
         await pod.statsWhere('no rooms', ({ room_count: rooms }) => rooms === 0);
-        const grown = residentBytes(pod.pid) - settled;
-        t.diagnostic(`memory: ${mebibytes(settled)} MiB, then ${mebibytes(grown)} MiB more`);
-        if (!isSanitized(pod.pid)) assert.ok(grown < 8 * MIB, `${mebibytes(grown)} MiB more`);
+        // What the burst needed goes back in a quiet moment, as it may have before.
+        const grown = await eventually('memory to come back', () => {
+            const more = residentBytes(pod.pid) - settled;
+            return (isSanitized(pod.pid) || more < 8 * MIB) && { more };
+        });
+        t.diagnostic(`memory: ${mebibytes(settled)} MiB, then ${mebibytes(grown.more)} MiB more`);
         const watcher = await redis.client();
         await eventually('no room subscribed in Redis', async () => {
             const channels = await watcher.command('PUBSUB', 'CHANNELS', 'realtime:room:*');
