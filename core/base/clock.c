@@ -31,22 +31,39 @@ static void put_digits(char *out, unsigned value, int digits)
         out[i] = (char)('0' + value % 10);
 }
 
-/* Writes digits itself: a message costs one timestamp, and snprintf is most of its price. */
+struct date {
+    unsigned year, month, day;
+};
+
+/* Of so many days since 1970-01-01; see days_since_epoch for the year that begins in March. */
+static struct date date_of(uint64_t days)
+{
+    uint64_t since_march = days + 719468; /* of the year 0 */
+    unsigned era = (unsigned)(since_march / 146097), day = (unsigned)(since_march % 146097);
+    unsigned year = (day - day / 1460 + day / 36524 - day / 146096) / 365; /* of 400 */
+    day -= 365 * year + year / 4 - year / 100;
+    unsigned month = (5 * day + 2) / 153;
+    return (struct date){.year = 400 * era + year + (month >= 10),
+                         .month = month < 10 ? month + 3 : month - 9,
+                         .day = day - (153 * month + 2) / 5 + 1};
+}
+
+/* Reckons and writes digits itself: a message costs one timestamp, and gmtime_r and snprintf would
+ * be most of its price. */
 void clock_format_rfc3339(uint64_t wall_ms, char *out)
 {
     static const uint64_t last_ms = 253402300799999u; /* 9999-12-31T23:59:59.999Z */
     if (wall_ms > last_ms)
         wall_ms = last_ms;
-    time_t seconds = (time_t)(wall_ms / 1000u);
-    struct tm tm;
-    gmtime_r(&seconds, &tm);
+    unsigned second = (unsigned)(wall_ms / 1000u % 86400u);
+    struct date date = date_of(wall_ms / 86400000u);
     memcpy(out, "0000-00-00T00:00:00.000Z", CLOCK_RFC3339_SIZE);
-    put_digits(out, (unsigned)tm.tm_year + 1900u, 4);
-    put_digits(out + 5, (unsigned)tm.tm_mon + 1u, 2);
-    put_digits(out + 8, (unsigned)tm.tm_mday, 2);
-    put_digits(out + 11, (unsigned)tm.tm_hour, 2);
-    put_digits(out + 14, (unsigned)tm.tm_min, 2);
-    put_digits(out + 17, (unsigned)tm.tm_sec, 2);
+    put_digits(out, date.year, 4);
+    put_digits(out + 5, date.month, 2);
+    put_digits(out + 8, date.day, 2);
+    put_digits(out + 11, second / 3600, 2);
+    put_digits(out + 14, second / 60 % 60, 2);
+    put_digits(out + 17, second % 60, 2);
     put_digits(out + 20, (unsigned)(wall_ms % 1000u), 3);
 }
 

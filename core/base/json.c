@@ -15,24 +15,21 @@ static size_t sequence_len(struct slice text)
     return 0;
 }
 
-static bool must_be_escaped(unsigned char octet)
-{
-    return octet < 0x20 || octet == '"' || octet == '\\';
-}
+/* ASCII that stands in a JSON string as it is. */
+static const bool is_plain[256] = {
+    [' ' ... '!'] = true, ['#' ... '['] = true, [']' ... 0x7F] = true};
 
 /* How much of the start of `text` may stand in a JSON string as it is. */
 static size_t plain_len(struct slice text)
 {
-    size_t len = 0;
-    while (len < text.len) {
-        unsigned char octet = (unsigned char)text.ptr[len];
-        if (must_be_escaped(octet))
-            break;
-        size_t step = octet < 0x80 ? 1 : sequence_len(slice_skip(text, len));
-        if (step == 0)
-            break;
+    size_t len = 0, step;
+    do {
+        while (len < text.len && is_plain[(unsigned char)text.ptr[len]])
+            len++;
+        bool is_ascii = len == text.len || (unsigned char)text.ptr[len] < 0x80;
+        step = is_ascii ? 0 : sequence_len(slice_skip(text, len));
         len += step;
-    }
+    } while (step != 0);
     return len;
 }
 
