@@ -86,7 +86,7 @@ deps-peers: ; @sh tests/support/deps.sh peers
 
 # What PEERS needs: packages of Debian, of npm, a build.
 PEER_FILES := $(if $(PEERS),deps-peers) $(if $(findstring go,$(PEERS)),$(BENCH)/hub) \
-	$(if $(filter ws% socketio%,$(subst $(comma), ,$(PEERS))),$(BUILD)/npm/tests/bench/peers/.installed)
+	$(if $(filter ws socketio bun,$(subst $(comma), ,$(PEERS))),$(BUILD)/npm/tests/bench/peers/.installed)
 
 bench: all $(PEER_FILES) $(BENCH)/load $(BENCH)/floor ## speed, memory, latency beside the bare system calls and PEERS
 	CHAT_API_BIN=$(OUT)/chat-api node tests/bench/run.js $(SCENARIOS)

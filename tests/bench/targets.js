@@ -27,6 +27,13 @@ function nodeServer(file) {
     };
 }
 
+/** The program itself, not the script of the package, which would have to run at installation. */
+function bunServer({ port }) {
+    const bun = path.join(PEERS, `node_modules/@oven/bun-linux-${process.arch}/bin/bun`);
+    const argv = [bun, path.join(ROOT, 'tests/bench/peers/bun.js'), port];
+    return { argv, env: { NODE_ENV: 'production' } };
+}
+
 function goHub(mode) {
     return ({ port, redis }) => ({
         argv: [path.join(OUT, 'hub'), port, mode, ...(redis ? [redis] : [])],
@@ -80,6 +87,7 @@ export const TARGETS = {
         pods: true,
         command: nodeServer('socketio.js'),
     },
+    bun: { title: 'uWebSockets (Bun)', flavour: 'echo', pods: false, command: bunServer },
     go: {
         title: 'Go gorilla, several in a frame',
         flavour: 'lines',
