@@ -46,29 +46,6 @@ enum err buf_reserve(struct buf *buf, size_t more)
     return ERR_OK;
 }
 
-void buf_append(struct buf *buf, const void *bytes, size_t len)
-{
-    if (len == 0 || buf_reserve(buf, len) != ERR_OK)
-        return;
-    memcpy(buf->ptr + buf->len, bytes, len);
-    buf->len += len;
-}
-
-void buf_append_str(struct buf *buf, const char *text)
-{
-    buf_append(buf, text, strlen(text));
-}
-
-void buf_append_slice(struct buf *buf, struct slice bytes)
-{
-    buf_append(buf, bytes.ptr, bytes.len);
-}
-
-void buf_append_char(struct buf *buf, char c)
-{
-    buf_append(buf, &c, 1);
-}
-
 void buf_printf(struct buf *buf, const char *format, ...)
 {
     char text[512];

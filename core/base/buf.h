@@ -35,10 +35,33 @@ void buf_clear(struct buf *buf);
 /* Makes room for `more` bytes behind the contents; what failure leaves is in `buf->err`. */
 enum err buf_reserve(struct buf *buf, size_t more);
 
-void buf_append(struct buf *buf, const void *bytes, size_t len);
-void buf_append_str(struct buf *buf, const char *text);
-void buf_append_slice(struct buf *buf, struct slice bytes);
-void buf_append_char(struct buf *buf, char c);
+/* In the header, so that a literal's length is known where it is appended: most messages are made
+ * of those. */
+static inline void buf_append(struct buf *buf, const void *bytes, size_t len)
+{
+    size_t bound = buf->cap < buf->max ? buf->cap : buf->max;
+    bool fits = buf->err == ERR_OK && len <= bound - buf->len;
+    if (len == 0 || (!fits && buf_reserve(buf, len) != ERR_OK))
+        return;
+    memcpy(buf->ptr + buf->len, bytes, len);
+    buf->len += len;
+}
+
+static inline void buf_append_str(struct buf *buf, const char *text)
+{
+    buf_append(buf, text, strlen(text));
+}
+
+static inline void buf_append_slice(struct buf *buf, struct slice bytes)
+{
+    buf_append(buf, bytes.ptr, bytes.len);
+}
+
+static inline void buf_append_char(struct buf *buf, char c)
+{
+    buf_append(buf, &c, 1);
+}
+
 void buf_printf(struct buf *buf, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
 static inline struct slice buf_slice(const struct buf *buf)

@@ -1,7 +1,7 @@
 #pragma once
 
 /*
- * Writing JSON text. (Reading is yajl's business: core/chat/envelope.)
+ * Writing JSON text. (core/chat/json_read reads it.)
  *
  * Threads: any.
  */

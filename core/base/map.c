@@ -4,7 +4,6 @@
  */
 #include "core/base/map.h"
 
-#include <pthread.h>
 #include <sys/random.h>
 #include <unistd.h>
 
@@ -13,9 +12,9 @@
 enum { FIRST_CAPACITY = 16 };
 
 static uint64_t hash_key[2];
-static pthread_once_t hash_key_once = PTHREAD_ONCE_INIT;
 
-static void draw_hash_key(void)
+/* Before main: a look-up need not ask whether it was done. */
+__attribute__((constructor)) static void draw_hash_key(void)
 {
     /* 16 bytes never come short and never block once the system is up (getrandom(2)). */
     if (getrandom(hash_key, sizeof hash_key, 0) != sizeof hash_key) {
@@ -42,7 +41,6 @@ static inline void sip_round(uint64_t v[4])
 
 uint64_t map_hash(struct slice key)
 {
-    pthread_once(&hash_key_once, draw_hash_key);
     uint64_t v[4] = {hash_key[0] ^ 0x736f6d6570736575u, hash_key[1] ^ 0x646f72616e646f6du,
                      hash_key[0] ^ 0x6c7967656e657261u, hash_key[1] ^ 0x7465646279746573u};
     uint64_t word;

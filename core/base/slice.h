@@ -26,6 +26,12 @@ static inline struct slice slice_str(const char *text)
     return (struct slice){.ptr = text, .len = text != NULL ? strlen(text) : 0};
 }
 
+/* A slice of a literal, for tables. */
+#define SLICE_LITERAL(text)                                                                        \
+    {                                                                                              \
+        .ptr = (text), .len = sizeof(text) - 1                                                     \
+    }
+
 static inline bool slice_equals(struct slice a, struct slice b)
 {
     return a.len == b.len && (a.len == 0 || memcmp(a.ptr, b.ptr, a.len) == 0);

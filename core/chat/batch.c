@@ -4,13 +4,19 @@
 
 #include "core/base/mem.h"
 
-enum { FIRST_BYTES = 512, FIRST_COUNT = 4 };
-
 struct batch *batch_try_create(void)
 {
     struct batch *batch = mem_try_alloc(sizeof *batch);
-    if (batch != NULL)
-        *batch = (struct batch){.refs = 1};
+    if (batch == NULL)
+        return NULL;
+    batch->refs = 1;
+    batch->len = batch->count = 0;
+    batch->cap = BATCH_FIRST_BYTES;
+    batch->count_cap = BATCH_FIRST_COUNT;
+    batch->held = NULL;
+    batch->bytes = batch->first_bytes;
+    batch->ends = batch->first_ends;
+    batch->received_ns = batch->first_received_ns;
     return batch;
 }
 
@@ -26,9 +32,12 @@ void batch_release(struct batch *batch)
         return;
     if (batch->held != NULL)
         *batch->held -= batch->cap;
-    mem_free(batch->bytes);
-    mem_free(batch->ends);
-    mem_free(batch->received_ns);
+    if (batch->bytes != batch->first_bytes)
+        mem_free(batch->bytes);
+    if (batch->ends != batch->first_ends)
+        mem_free(batch->ends);
+    if (batch->received_ns != batch->first_received_ns)
+        mem_free(batch->received_ns);
     mem_free(batch);
 }
 
@@ -40,14 +49,23 @@ void batch_hold(struct batch *batch, size_t *held)
     *held += batch->cap;
 }
 
+/* `old` with room for `cap` elements; `first`, of `bytes` bytes, cannot grow where it is. */
+static void *grow(void *old, const void *first, size_t bytes, size_t cap, size_t size)
+{
+    if (old != first)
+        return mem_try_resize(old, cap, size);
+    void *grown = mem_try_resize(NULL, cap, size);
+    return grown != NULL ? memcpy(grown, first, bytes) : NULL;
+}
+
 static enum err grow_bytes(struct batch *batch, size_t need)
 {
     if (need <= batch->cap)
         return ERR_OK;
-    size_t cap = batch->cap != 0 ? batch->cap * (size_t)2 : FIRST_BYTES;
+    size_t cap = batch->cap * (size_t)2;
     if (cap < need)
         cap = need;
-    char *bytes = mem_try_resize(batch->bytes, cap, 1);
+    char *bytes = grow(batch->bytes, batch->first_bytes, sizeof batch->first_bytes, cap, 1);
     if (bytes == NULL)
         return ERR_NOMEM;
     if (batch->held != NULL)
@@ -61,12 +79,14 @@ static enum err grow_count(struct batch *batch)
 {
     if (batch->count < batch->count_cap)
         return ERR_OK;
-    uint32_t cap = batch->count_cap != 0 ? batch->count_cap * 2 : FIRST_COUNT;
-    uint32_t *ends = mem_try_resize(batch->ends, cap, sizeof *ends);
+    uint32_t cap = batch->count_cap * 2;
+    uint32_t *ends =
+        grow(batch->ends, batch->first_ends, sizeof batch->first_ends, cap, sizeof *ends);
     if (ends == NULL)
         return ERR_NOMEM;
     batch->ends = ends;
-    uint64_t *received_ns = mem_try_resize(batch->received_ns, cap, sizeof *received_ns);
+    uint64_t *received_ns = grow(batch->received_ns, batch->first_received_ns,
+                                 sizeof batch->first_received_ns, cap, sizeof *received_ns);
     if (received_ns == NULL)
         return ERR_NOMEM;
     batch->received_ns = received_ns;

@@ -20,6 +20,8 @@
 enum {
     BATCH_BYTES_MAX =
         64 * 1024, /* a full batch is sent and the next begun; one frame always fits */
+    BATCH_FIRST_BYTES = 512,
+    BATCH_FIRST_COUNT = 4,
 };
 
 struct batch {
@@ -30,6 +32,10 @@ struct batch {
     char *bytes;
     uint32_t *ends;        /* offset behind each message */
     uint64_t *received_ns; /* when this pod took each in */
+    /* Where these point at first: most batches are a message or two, and cost one allocation. */
+    uint64_t first_received_ns[BATCH_FIRST_COUNT];
+    uint32_t first_ends[BATCH_FIRST_COUNT];
+    char first_bytes[BATCH_FIRST_BYTES];
 };
 
 /* One count, for the caller. NULL without memory. */

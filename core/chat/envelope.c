@@ -9,16 +9,16 @@
 #include "core/base/utf8.h"
 #include "core/chat/json_read.h"
 
-static const char *const type_names[ENVELOPE_TYPES] = {
-    [ENVELOPE_CHAT] = "chat",
-    [ENVELOPE_PRESENCE] = "presence",
-    [ENVELOPE_NOTIFICATION] = "notification",
-    [ENVELOPE_SYSTEM] = "system",
+static const struct slice type_names[ENVELOPE_TYPES] = {
+    [ENVELOPE_CHAT] = SLICE_LITERAL("chat"),
+    [ENVELOPE_PRESENCE] = SLICE_LITERAL("presence"),
+    [ENVELOPE_NOTIFICATION] = SLICE_LITERAL("notification"),
+    [ENVELOPE_SYSTEM] = SLICE_LITERAL("system"),
 };
 
 const char *envelope_type_name(enum envelope_type type)
 {
-    return type_names[type];
+    return type_names[type].ptr;
 }
 
 struct reading {
@@ -28,7 +28,7 @@ struct reading {
 };
 
 struct member_rule {
-    const char *name;
+    struct slice name;
     struct fault (*take)(struct reading *reading, const struct json_value *value);
 };
 
@@ -88,7 +88,7 @@ static struct fault take_type(struct reading *reading, const struct json_value *
     reading->out->type = ENVELOPE_CHAT;
     reading->out->type_given = true;
     for (int type = 0; value->kind == JSON_IS_STRING && type < ENVELOPE_TYPES; type++) {
-        if (slice_equals_str(value->text, type_names[type])) {
+        if (slice_equals(value->text, type_names[type])) {
             reading->out->type = (enum envelope_type)type;
             return no_fault;
         }
@@ -215,11 +215,11 @@ static struct fault take_users(struct reading *reading, const struct json_value 
 }
 
 static const struct member_rule member_rules[] = {
-    {"id", take_id},       {"ref", take_ref},
-    {"type", take_type},   {"event", take_event},
-    {"room", take_room},   {"from", take_from},
-    {"data", take_data},   {"timestamp", take_timestamp},
-    {"rooms", take_rooms}, {"users", take_users},
+    {SLICE_LITERAL("data"), take_data},   {SLICE_LITERAL("type"), take_type},
+    {SLICE_LITERAL("event"), take_event}, {SLICE_LITERAL("id"), take_id},
+    {SLICE_LITERAL("ref"), take_ref},     {SLICE_LITERAL("room"), take_room},
+    {SLICE_LITERAL("from"), take_from},   {SLICE_LITERAL("timestamp"), take_timestamp},
+    {SLICE_LITERAL("rooms"), take_rooms}, {SLICE_LITERAL("users"), take_users},
 };
 
 /* --- reading --- */
@@ -229,7 +229,7 @@ static void take_member(void *arg, struct slice name, const struct json_value *v
     struct reading *reading = arg;
     bool counts = reading->source != ENVELOPE_OF_PROGRAM && reading->fault.code == FAULT_NONE;
     for (size_t i = 0; i < sizeof member_rules / sizeof *member_rules; i++) {
-        if (!slice_equals_str(name, member_rules[i].name))
+        if (!slice_equals(name, member_rules[i].name))
             continue;
         struct fault fault = member_rules[i].take(reading, value);
         if (fault.code != FAULT_NONE && counts)
@@ -311,7 +311,7 @@ void envelope_append(struct buf *buf, const struct envelope *envelope, struct sl
     else
         append_new_id(buf);
     buf_append_str(buf, "\",\"type\":\"");
-    buf_append_str(buf, type_names[envelope->type]);
+    buf_append_slice(buf, type_names[envelope->type]);
     if (envelope->event.len != 0) {
         buf_append_str(buf, "\",\"event\":\"");
         buf_append_slice(buf, text_slice(&envelope->event));
@@ -339,7 +339,7 @@ void envelope_begin_server(struct buf *buf, enum envelope_type type, const char 
     buf_append_str(buf, "{\"id\":\"");
     append_new_id(buf);
     buf_append_str(buf, "\",\"type\":\"");
-    buf_append_str(buf, type_names[type]);
+    buf_append_slice(buf, type_names[type]);
     buf_append_str(buf, "\",\"event\":\"");
     buf_append_str(buf, event);
     buf_append_char(buf, '"');

@@ -6,8 +6,9 @@
  *
  *     {"id":"x","data":{"a":1.10}}  ─▶  id, a string, "x"    data, an object, {"a":1.10}
  *
- * Strict (RFC 8259): nothing behind the object or array, no control characters in strings, no other
- * white space than the four kinds; half surrogate pairs are looked for only on demand.
+ * Strict (RFC 8259): nothing behind the value, no control characters in strings, no other white
+ * space than the four kinds; half surrogate pairs are looked for only on demand, and are told as
+ * U+FFFD. Memory is needed only for escapes in what is told, and for more than 64 levels.
  *
  * Threads: any.
  */

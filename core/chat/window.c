@@ -1,6 +1,9 @@
 /*
- * Entries are never moved: the ring overwrites its oldest. The table of heads has a chain of entry
- * numbers for each hash; chains are about one long. Memory is touched only as messages come.
+ * Entries are never moved: the ring overwrites its oldest. The table of heads has a chain for each
+ * hash, newest first, of the entries' numbers: how many messages came before, modulo 2^32. A chain
+ * ends at the first number that is no longer in the ring, so what is overwritten need not be taken
+ * out. (A number that comes again after 2^32 messages leads to entries of other hashes, which are
+ * passed by: ids are compared, and numbers only fall.) Memory is touched only as messages come.
  */
 #include "core/chat/window.h"
 
@@ -12,7 +15,6 @@
 #include "core/base/uuid.h"
 
 enum {
-    NONE = UINT32_MAX,
     SENDER_INLINE = 40, /* a client's id, and most users' */
     MARKS_MIN = 1024,
 };
@@ -23,9 +25,8 @@ struct entry {
     uint64_t content; /* hash */
     uint64_t timestamp_ms;
     char *long_sender; /* owned; NULL: it stands in `sender` */
-    uint32_t next;     /* in its chain */
+    uint32_t next;     /* number of the one before in its chain */
     uint8_t sender_len;
-    bool used;
     bool deleted;
     char sender[SENDER_INLINE];
 };
@@ -43,7 +44,9 @@ struct window {
     struct lock lock;
     struct entry *entries GUARDED_BY(lock);
     uint32_t *heads GUARDED_BY(lock);
-    size_t next GUARDED_BY(lock); /* where the next message goes */
+    size_t next GUARDED_BY(lock);    /* where the next message goes */
+    uint32_t count GUARDED_BY(lock); /* its number */
+    size_t filled GUARDED_BY(lock);  /* entries that hold a message */
     struct marks marks[2] GUARDED_BY(lock);
     unsigned turn GUARDED_BY(lock); /* which of them new messages' marks go to */
 };
@@ -53,17 +56,17 @@ struct window *window_create(size_t size)
     struct window *window = mem_zalloc(sizeof *window);
     lock_init(&window->lock);
     window->size = size;
+    window->count = 1; /* so that an empty head is the number of none */
     if (size == 0)
         return window;
     for (window->heads_count = 16; window->heads_count < size; window->heads_count *= 2)
         continue;
     window->entries = mem_try_zalloc(size, sizeof *window->entries);
-    window->heads = mem_try_resize(NULL, window->heads_count, sizeof *window->heads);
+    window->heads = mem_try_zalloc(window->heads_count, sizeof *window->heads);
     if (window->entries == NULL || window->heads == NULL) {
         window_destroy(window);
         return NULL;
     }
-    memset(window->heads, 0xFF, window->heads_count * sizeof *window->heads);
     return window;
 }
 
@@ -96,13 +99,20 @@ static uint32_t *head_of_locked(struct window *window, const unsigned char *id)
     return &window->heads[hash & (window->heads_count - 1)];
 }
 
-static void unlink_locked(struct window *window, struct entry *entry) REQUIRES(window->lock)
+/* The entry that is so many messages before the next one; NULL: it has left the ring. */
+static struct entry *entry_locked(const struct window *window, uint32_t age) REQUIRES(window->lock)
 {
-    uint32_t *at = head_of_locked(window, entry->id);
-    uint32_t number = (uint32_t)(entry - window->entries);
-    while (*at != number)
-        at = &window->entries[*at].next;
-    *at = entry->next;
+    if (age > window->filled)
+        return NULL;
+    size_t end = age > window->next ? window->next + window->size : window->next;
+    return &window->entries[end - age];
+}
+
+static uint32_t age_locked(const struct window *window, const struct entry *entry)
+    REQUIRES(window->lock)
+{
+    size_t at = (size_t)(entry - window->entries);
+    return (uint32_t)(window->next > at ? window->next - at : window->next + window->size - at);
 }
 
 /* The next entry of this id behind `after` (NULL: the first one); NULL: no more. */
@@ -110,9 +120,15 @@ static struct entry *find_locked(struct window *window, const unsigned char *id,
                                  const struct entry *after) REQUIRES(window->lock)
 {
     uint32_t number = after != NULL ? after->next : *head_of_locked(window, id);
-    while (number != NONE && memcmp(window->entries[number].id, id, UUID_BYTES) != 0)
-        number = window->entries[number].next;
-    return number != NONE ? &window->entries[number] : NULL;
+    uint32_t last_age = after != NULL ? age_locked(window, after) : 0;
+    for (;;) {
+        uint32_t age = window->count - number;
+        struct entry *entry = age > last_age ? entry_locked(window, age) : NULL;
+        if (entry == NULL || memcmp(entry->id, id, UUID_BYTES) == 0)
+            return entry;
+        last_age = age;
+        number = entry->next;
+    }
 }
 
 static struct entry *find_of_locked(struct window *window, const unsigned char *id,
@@ -143,24 +159,23 @@ static void add_locked(struct window *window, const unsigned char *id, uint64_t 
         return;
     if (len > SENDER_INLINE && (long_sender = mem_try_alloc(len)) == NULL)
         return;
-    if (entry->used)
-        unlink_locked(window, entry);
     mem_free(entry->long_sender);
     *entry = (struct entry){.room = room,
                             .content = content,
                             .timestamp_ms = message->timestamp_ms,
                             .long_sender = long_sender,
-                            .sender_len = (uint8_t)len,
-                            .used = true};
+                            .sender_len = (uint8_t)len};
     memcpy(entry->id, id, UUID_BYTES);
     memcpy(long_sender != NULL ? long_sender : entry->sender, message->sender.ptr, len);
     uint32_t *head = head_of_locked(window, id);
     entry->next = *head;
-    *head = (uint32_t)window->next;
+    *head = window->count++;
+    window->filled += window->filled < window->size;
     if (++window->next == window->size) {
         window->next = 0;
         turn_marks_locked(window);
     }
+    __builtin_prefetch(&window->entries[window->next], 1);
 }
 
 enum window_verdict window_claim(struct window *window, const struct window_message *message,

@@ -78,12 +78,24 @@ static void values_are_told_with_their_bytes(void)
 static void what_is_no_json_is_refused(void)
 {
     static const char *const rows[] = {
-        "",         " ",         "{",           "[",        "[1",      "[1,]",
-        "[,1]",     "[1 2]",     "{\"a\"}",     "{\"a\":}", "{a:1}",   "[1]x",
-        "[1][2]",   "[\v1]",     "[1\f]",       "tru",      "[01]",    "[1.]",
-        "[\"\n\"]", "[\"\\x\"]", "[\"\\u12\"]", "'a'",      "[1]]",    "{\"a\":1,}",
-        "[NaN]",    "{}\"",      "[1] \"x",     "[]\"a\"",  "{}{",     "[]tru",
-        "{} [",     "[+1]",      "[\"",         "//",       "[1]/**/", "\xEF\xBB\xBF[]",
+        "",         " ",         "{",
+        "[",        "[1",        "[1,]",
+        "[,1]",     "[1 2]",     "{\"a\"}",
+        "{\"a\":}", "{a:1}",     "[1]x",
+        "[1][2]",   "[\v1]",     "[1\f]",
+        "tru",      "[01]",      "[1.]",
+        "[\"\n\"]", "[\"\\x\"]", "[\"\\u12\"]",
+        "'a'",      "[1]]",      "{\"a\":1,}",
+        "[NaN]",    "{}\"",      "[1] \"x",
+        "[]\"a\"",  "{}{",       "[]tru",
+        "{} [",     "[+1]",      "[\"",
+        "//",       "[1]/**/",   "\xEF\xBB\xBF[]",
+        "1 2",      "null x",    "-",
+        "[-]",      "[1e]",      "[1e+]",
+        "[.5]",     "[1.e3]",    "[nul]",
+        "[falsey]", "{,}",       "{\"a\":1 \"b\":2}",
+        "[}",       "{]",        "[{\"a\":[}]}",
+        "[\"\\",    "[\"\\\"",   "[\"\\u123g\"]",
     };
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
         struct buf out;
@@ -92,6 +104,88 @@ static void what_is_no_json_is_refused(void)
         if (read_text(rows[i], &out, &kind) != JSON_MALFORMED)
             CU_FAIL(rows[i]);
         buf_fini(&out);
+    }
+}
+
+/* What stands for itself is looked at eight octets at a time, so each place in them counts. */
+static void every_octet_of_a_string_is_looked_at(void)
+{
+    enum { LONGEST = 20 };
+    for (int len = 1; len <= LONGEST; len++) {
+        for (int at = 0; at < len; at++) {
+            for (int octet = 0; octet < 0x80; octet++) {
+                char text[LONGEST + 5] = "[\"";
+                struct buf out;
+                enum json_kind kind;
+                memset(text + 2, 'x', (size_t)len);
+                memcpy(text + 2 + len, "\"]", 3);
+                text[2 + at] = (char)octet;
+                bool plain = octet >= 0x20 && octet != '"' && octet != '\\';
+                buf_init(&out, 256);
+                enum json_result result =
+                    json_read(slice_of(text, (size_t)len + 4), DEPTH, write_down, &out, &kind);
+                if (result != (plain ? JSON_OK : JSON_MALFORMED))
+                    CU_FAIL(text);
+                buf_fini(&out);
+            }
+        }
+    }
+}
+
+static void keep_text(void *arg, struct slice name, const struct json_value *value)
+{
+    (void)name;
+    buf_append_slice(arg, value->text);
+    buf_append_char(arg, ';');
+}
+
+static void escapes_are_decoded(void)
+{
+    static const struct {
+        const char *json, *text;
+    } rows[] = {
+        {"[\"\\\"\\\\\\/\\b\\f\\n\\r\\t\"]", "\"\\/\b\f\n\r\t;"},
+        {"[\"\\u0041\\u007f\\u0080\"]", "A\x7F\xC2\x80;"},
+        {"[\"\\u07FF\\u0800\\uffff\"]", "\xDF\xBF\xE0\xA0\x80\xEF\xBF\xBF;"},
+        {"[\"\\ud800\\udc00\"]", "\xF0\x90\x80\x80;"},
+        {"[\"a\\uDBFF\\uDFFFz\"]", "a\xF4\x8F\xBF\xBFz;"},
+        {"[\"\\ud83d\"]", "\xEF\xBF\xBD;"},
+        {"[\"\\ud83dx\\ude00\"]", "\xEF\xBF\xBDx\xEF\xBF\xBD;"},
+        {"[\"\\ud83d\\u0041\",\"\\n\"]", "\xEF\xBF\xBD"
+                                         "A;\n;"},
+        {"[\"plain\",\"\",7]", "plain;;;"},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        struct buf out;
+        enum json_kind kind;
+        buf_init(&out, 256);
+        struct slice json = slice_str(rows[i].json);
+        CU_ASSERT_EQUAL(json_read(json, DEPTH, keep_text, &out, &kind), JSON_OK);
+        if (!slice_equals_str(buf_slice(&out), rows[i].text))
+            CU_FAIL(rows[i].json);
+        buf_fini(&out);
+    }
+}
+
+/* What is open stands in a word at first, and elsewhere from the 65th level on. */
+static void brackets_must_fit_at_every_depth(void)
+{
+    enum { DEEPEST = 130 };
+    for (size_t depth = 1; depth <= DEEPEST; depth++) {
+        for (size_t wrong = 0; wrong <= depth; wrong++) {
+            char text[2 * DEEPEST];
+            struct buf out;
+            enum json_kind kind;
+            memset(text, '[', depth);
+            memset(text + depth, ']', depth);
+            if (wrong < depth)
+                text[depth + wrong] = '}';
+            buf_init(&out, 4096);
+            enum json_result result =
+                json_read(slice_of(text, 2 * depth), DEEPEST, write_down, &out, &kind);
+            CU_ASSERT_EQUAL(result, wrong == depth ? JSON_OK : JSON_MALFORMED);
+            buf_fini(&out);
+        }
     }
 }
 
@@ -109,14 +203,14 @@ static void depth_is_bounded(void)
     }
 }
 
-static void long_names_are_not_told(void)
+static void assert_name_is_bounded(const char *first)
 {
     for (int len = JSON_NAME_MAX - 1; len <= JSON_NAME_MAX + 1; len++) {
         struct buf text, out;
         enum json_kind kind;
         buf_init(&text, 4096);
         buf_init(&out, 4096);
-        buf_printf(&text, "{\"%0*d\":1,\"b\":2}", len, 0);
+        buf_printf(&text, "{\"%s%0*d\":1,\"b\":2}", first, len - 1, 0);
         buf_append_char(&text, '\0');
         CU_ASSERT_EQUAL(read_text(text.ptr, &out, &kind), JSON_OK);
         bool told = memmem(out.ptr, out.len, "n:1;", 4) != NULL;
@@ -125,6 +219,12 @@ static void long_names_are_not_told(void)
         buf_fini(&text);
         buf_fini(&out);
     }
+}
+
+static void long_names_are_not_told(void)
+{
+    assert_name_is_bounded("a");
+    assert_name_is_bounded("\\u0061"); /* what counts is what it means */
 }
 
 /* The text as often as it takes until all its requests for memory are granted. */
@@ -151,11 +251,12 @@ static void memory_that_runs_out_is_told(void)
     enum { LEN = 20000 };
     struct buf text;
     buf_init(&text, 1 << 20);
-    buf_append_str(&text, "[\"\\n");
+    buf_append_str(&text, "{\"\\n\":\"\\n");
     for (int i = 0; i < LEN; i++)
         buf_append_char(&text, 'x');
-    assert_starves(buf_slice(&text), DEPTH, JSON_MALFORMED); /* a string without an end */
-    buf_append_str(&text, "\"]");
+    buf_append_str(&text, "\"");
+    assert_starves(buf_slice(&text), DEPTH, JSON_MALFORMED); /* an object without an end */
+    buf_append_str(&text, "}");
     assert_starves(buf_slice(&text), DEPTH, JSON_OK);
     buf_clear(&text);
     for (int i = 0; i < LEN; i++)
@@ -195,6 +296,9 @@ static void half_pairs_are_found(void)
 CU_TestInfo json_read_tests[] = {
     {"values_are_told_with_their_bytes", values_are_told_with_their_bytes},
     {"what_is_no_json_is_refused", what_is_no_json_is_refused},
+    {"every_octet_of_a_string_is_looked_at", every_octet_of_a_string_is_looked_at},
+    {"escapes_are_decoded", escapes_are_decoded},
+    {"brackets_must_fit_at_every_depth", brackets_must_fit_at_every_depth},
     {"depth_is_bounded", depth_is_bounded},
     {"long_names_are_not_told", long_names_are_not_told},
     {"memory_that_runs_out_is_told", memory_that_runs_out_is_told},

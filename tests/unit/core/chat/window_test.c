@@ -262,7 +262,37 @@ static void without_memory_nothing_is_lost(void)
     window_destroy(window);
 }
 
+/* Beside a list of all that was ever added, with ids that come again and chains that are shared. */
+static void whatever_comes_the_last_ones_are_known(void)
+{
+    enum { ADDED = 500, IDS = 24, SENDERS = 3 };
+    static const char *const senders[SENDERS] = {"ann", "bob", "cem"};
+    static const size_t sizes[] = {1, 2, 7, 16, 17, 40};
+    unsigned random = 1;
+    for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
+        struct window *window = make(sizes[i]);
+        unsigned ids[ADDED], by[ADDED];
+        for (size_t count = 0; count < ADDED;) {
+            random = random * 1103515245 + 12345;
+            ids[count] = random >> 16 & (IDS - 1);
+            by[count] = random >> 8 & 0xFF;
+            by[count] %= SENDERS;
+            add(window, ids[count], senders[by[count]]);
+            count++;
+            unsigned asked = random >> 24 & (IDS - 1), who = random % SENDERS;
+            enum window_owner expected = WINDOW_UNKNOWN;
+            size_t oldest = count > sizes[i] ? count - sizes[i] : 0;
+            for (size_t j = oldest; j < count && expected != WINDOW_OWN; j++)
+                if (ids[j] == asked)
+                    expected = by[j] == who ? WINDOW_OWN : WINDOW_NOT_OWN;
+            CU_ASSERT_EQUAL(owner(window, asked, senders[who]), expected);
+        }
+        window_destroy(window);
+    }
+}
+
 CU_TestInfo window_tests[] = {
+    {"whatever_comes_the_last_ones_are_known", whatever_comes_the_last_ones_are_known},
     {"the_same_again_is_a_duplicate", the_same_again_is_a_duplicate},
     {"a_message_from_elsewhere_that_comes_again_is_a_duplicate",
      a_message_from_elsewhere_that_comes_again_is_a_duplicate},
