@@ -48,15 +48,10 @@ static struct date date_of(uint64_t days)
                          .day = day - (153 * month + 2) / 5 + 1};
 }
 
-/* Reckons and writes digits itself: a message costs one timestamp, and gmtime_r and snprintf would
- * be most of its price. */
-void clock_format_rfc3339(uint64_t wall_ms, char *out)
+static void format_second(uint64_t wall_s, char *out)
 {
-    static const uint64_t last_ms = 253402300799999u; /* 9999-12-31T23:59:59.999Z */
-    if (wall_ms > last_ms)
-        wall_ms = last_ms;
-    unsigned second = (unsigned)(wall_ms / 1000u % 86400u);
-    struct date date = date_of(wall_ms / 86400000u);
+    unsigned second = (unsigned)(wall_s % 86400u);
+    struct date date = date_of(wall_s / 86400u);
     memcpy(out, "0000-00-00T00:00:00.000Z", CLOCK_RFC3339_SIZE);
     put_digits(out, date.year, 4);
     put_digits(out + 5, date.month, 2);
@@ -64,6 +59,24 @@ void clock_format_rfc3339(uint64_t wall_ms, char *out)
     put_digits(out + 11, second / 3600, 2);
     put_digits(out + 14, second / 60 % 60, 2);
     put_digits(out + 17, second % 60, 2);
+}
+
+/* Reckons and writes digits itself, and a second's only once: a message costs one timestamp, and
+ * gmtime_r and snprintf would be most of its price. */
+void clock_format_rfc3339(uint64_t wall_ms, char *out)
+{
+    static const uint64_t last_ms = 253402300799999u; /* 9999-12-31T23:59:59.999Z */
+    static _Thread_local struct {
+        uint64_t wall_s;
+        char text[CLOCK_RFC3339_SIZE]; /* of wall_s; empty: none yet */
+    } last;
+    if (wall_ms > last_ms)
+        wall_ms = last_ms;
+    if (last.wall_s != wall_ms / 1000u || last.text[0] == '\0') {
+        last.wall_s = wall_ms / 1000u;
+        format_second(last.wall_s, last.text);
+    }
+    memcpy(out, last.text, sizeof last.text);
     put_digits(out + 20, (unsigned)(wall_ms % 1000u), 3);
 }
 

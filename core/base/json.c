@@ -19,13 +19,26 @@ static size_t sequence_len(struct slice text)
 static const bool is_plain[256] = {
     [' ' ... '!'] = true, ['#' ... '['] = true, [']' ... 0x7F] = true};
 
+static size_t plain_ascii_len(struct slice text)
+{
+    size_t len = 0;
+    for (; text.len - len >= sizeof(uint64_t); len += sizeof(uint64_t)) {
+        uint64_t word = octets_load(text.ptr + len);
+        uint64_t found = json_find_special(word) | (word & OCTETS_NOT_ASCII);
+        if (found != 0)
+            return len + octets_first(found);
+    }
+    while (len < text.len && is_plain[(unsigned char)text.ptr[len]])
+        len++;
+    return len;
+}
+
 /* How much of the start of `text` may stand in a JSON string as it is. */
 static size_t plain_len(struct slice text)
 {
     size_t len = 0, step;
     do {
-        while (len < text.len && is_plain[(unsigned char)text.ptr[len]])
-            len++;
+        len += plain_ascii_len(slice_skip(text, len));
         bool is_ascii = len == text.len || (unsigned char)text.ptr[len] < 0x80;
         step = is_ascii ? 0 : sequence_len(slice_skip(text, len));
         len += step;

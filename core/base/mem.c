@@ -5,8 +5,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { SMALL = 1024 };
-
 /* Per thread, so that a test that starves one thread leaves the others alone. */
 static _Thread_local unsigned fail_at;
 static _Thread_local unsigned try_count;
@@ -28,12 +26,18 @@ bool mem_try_fails(void)
 
 void *mem_zalloc(size_t size)
 {
-    /* For small sizes malloc has a cache for each thread, which calloc of glibc 2.36 passes by. */
-    bool small = size != 0 && size <= SMALL;
-    void *ptr = small ? malloc(size) : calloc(1, size != 0 ? size : 1);
+    void *ptr = calloc(1, size != 0 ? size : 1);
     if (ptr == NULL)
         mem_die(size);
-    return small ? memset(ptr, 0, size) : ptr;
+    return ptr;
+}
+
+void *mem_alloc(size_t size)
+{
+    void *ptr = malloc(size != 0 ? size : 1);
+    if (ptr == NULL)
+        mem_die(size);
+    return ptr;
 }
 
 /* SIZE_MAX, which nobody can have, where the product is larger; at least 1, as realloc(ptr, 0)

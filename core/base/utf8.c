@@ -1,16 +1,12 @@
 #include "core/base/utf8.h"
 
-#include <string.h>
+#include "core/base/octets.h"
 
 static size_t ascii_run(const unsigned char *p, size_t len)
 {
     size_t i = 0;
-    for (; i + 8 <= len; i += 8) {
-        uint64_t word;
-        memcpy(&word, p + i, 8);
-        if ((word & 0x8080808080808080u) != 0)
-            break;
-    }
+    while (i + 8 <= len && (octets_load(p + i) & OCTETS_NOT_ASCII) == 0)
+        i += 8;
     while (i < len && p[i] < 0x80)
         i++;
     return i;

@@ -12,6 +12,7 @@
 #include <sys/random.h>
 
 #include "core/base/clock.h"
+#include "core/base/octets.h"
 
 enum { POOL_BYTES = 1024, TAKE_BYTES = 10 };
 
@@ -94,19 +95,18 @@ bool uuid_is_valid(struct slice text)
  */
 enum { DIGITS = 2 * UUID_BYTES, WORD_DIGITS = 8 };
 
-#define EACH_OCTET(octet) (UINT64_C(0x0101010101010101) * (octet))
-#define EACH_PAIR(pair)   (UINT64_C(0x0001000100010001) * (pair))
+#define PAIRS(pair) (UINT64_C(0x0001000100010001) * (pair))
 
 /* The values of eight digits: '0' to '9' are 0x30 to 0x39, letters begin at 0x41 or 0x61. */
 static uint64_t digit_values(uint64_t digits)
 {
-    return (digits & EACH_OCTET(0x0F)) + 9 * (digits >> 6 & EACH_OCTET(1));
+    return (digits & OCTETS(0x0F)) + 9 * (digits >> 6 & OCTETS(1));
 }
 
 static uint64_t values_digits(uint64_t values)
 {
-    uint64_t letters = (values + EACH_OCTET(6)) >> 4 & EACH_OCTET(1);
-    return values + EACH_OCTET('0') + letters * ('a' - '9' - 1);
+    uint64_t letters = (values + OCTETS(6)) >> 4 & OCTETS(1);
+    return values + OCTETS('0') + letters * ('a' - '9' - 1);
 }
 
 void uuid_read(struct slice text, unsigned char out[UUID_BYTES])
@@ -118,10 +118,8 @@ void uuid_read(struct slice text, unsigned char out[UUID_BYTES])
     memcpy(digits + 16, text.ptr + 19, 4);
     memcpy(digits + 20, text.ptr + 24, 12);
     for (int i = 0; i < DIGITS / WORD_DIGITS; i++) {
-        uint64_t word;
-        memcpy(&word, digits + WORD_DIGITS * i, sizeof word);
-        word = digit_values(le64toh(word));
-        word = (word << 4 | word >> 8) & EACH_PAIR(0xFF);
+        uint64_t word = digit_values(octets_load(digits + WORD_DIGITS * i));
+        word = (word << 4 | word >> 8) & PAIRS(0xFF);
         word = (word | word >> 8) & UINT64_C(0x0000FFFF0000FFFF);
         uint32_t bytes = htole32((uint32_t)(word | word >> 16));
         memcpy(out + sizeof bytes * (size_t)i, &bytes, sizeof bytes);
@@ -136,10 +134,9 @@ void uuid_write(const unsigned char bytes[UUID_BYTES], char *out)
         memcpy(&half, bytes + sizeof half * (size_t)i, sizeof half);
         uint64_t word = le32toh(half);
         word = (word | word << 16) & UINT64_C(0x0000FFFF0000FFFF);
-        word = (word | word << 8) & EACH_PAIR(0xFF);
-        word = (word >> 4 & EACH_PAIR(0x0F)) | (word & EACH_PAIR(0x0F)) << 8;
-        word = htole64(values_digits(word));
-        memcpy(digits + WORD_DIGITS * i, &word, sizeof word);
+        word = (word | word << 8) & PAIRS(0xFF);
+        word = (word >> 4 & PAIRS(0x0F)) | (word & PAIRS(0x0F)) << 8;
+        octets_store(digits + WORD_DIGITS * i, values_digits(word));
     }
     memcpy(out, digits, 8);
     memcpy(out + 9, digits + 8, 4);

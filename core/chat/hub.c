@@ -440,7 +440,7 @@ void hub_publish(struct hub *hub, struct room *room, struct message *message,
     for (unsigned i = 0; i < hub->opts.loops; i++) {
         if (atomic_load(&room->parts[i].joined) == 0)
             continue;
-        struct delivery *delivery = mem_zalloc(sizeof *delivery);
+        struct delivery *delivery = mem_alloc(sizeof *delivery);
         *delivery = (struct delivery){.task.run = run_delivery,
                                       .shard = hub->shards[i],
                                       .room = room_retain(room),

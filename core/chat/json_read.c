@@ -5,10 +5,10 @@
  */
 #include "core/chat/json_read.h"
 
-#include <endian.h>
 #include <stdint.h>
 
 #include "core/base/buf.h"
+#include "core/base/json.h"
 
 enum { NEAR_LEVELS = 64 };
 
@@ -40,32 +40,6 @@ static bool malformed(struct reading *reading)
 }
 
 /* --- strings --- */
-
-#define OCTETS(octet) (UINT64_C(0x0101010101010101) * (octet))
-
-/* The high bit of the lowest octet that is below `limit`, of 128 at most; higher bits mean
- * nothing. */
-static uint64_t find_below(uint64_t word, unsigned limit)
-{
-    return (word - OCTETS(limit)) & ~word & OCTETS(0x80);
-}
-
-/* The first octet that does not stand for itself in a string, or the end. */
-static const char *skip_plain(const char *at, const char *end)
-{
-    uint64_t word;
-    for (; end - at >= (ptrdiff_t)sizeof word; at += sizeof word) {
-        memcpy(&word, at, sizeof word);
-        word = le64toh(word);
-        uint64_t found = find_below(word, ' ') | find_below(word ^ OCTETS('"'), 1) |
-                         find_below(word ^ OCTETS('\\'), 1);
-        if (found != 0)
-            return at + __builtin_ctzll(found) / 8;
-    }
-    while (at < end && (unsigned char)*at >= ' ' && *at != '"' && *at != '\\')
-        at++;
-    return at;
-}
 
 static int hex_value(char c)
 {
@@ -108,7 +82,7 @@ static bool read_string(struct reading *reading, struct slice *inner, bool *has_
 {
     const char *begin = ++reading->at, *at = begin, *end = reading->end;
     *has_escapes = false;
-    while ((at = skip_plain(at, end)) < end && *at != '"') {
+    while ((at = json_skip_plain(at, end)) < end && *at != '"') {
         size_t len = *at == '\\' ? escape_len(at, end) : 0;
         if (len == 0)
             return malformed(reading);
@@ -175,7 +149,7 @@ static void decode(struct buf *buf, struct slice inner)
     buf_clear(buf);
     while (at < end) {
         const char *plain = at;
-        at = skip_plain(at, end);
+        at = json_skip_plain(at, end);
         buf_append(buf, plain, (size_t)(at - plain));
         if (at < end)
             at += append_unescaped(buf, at, end);

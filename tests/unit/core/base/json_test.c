@@ -35,6 +35,28 @@ static void escapes_what_must_be_and_nothing_else(void)
     writes_as(SLICE_NONE, "\"\"");
 }
 
+/* Eight octets are looked at at once, so each place counts. */
+static void every_place_of_a_text_is_looked_at(void)
+{
+    for (size_t len = 1; len <= 20; len++) {
+        for (size_t at = 0; at < len; at++) {
+            struct buf text, json;
+            buf_init(&text, 100);
+            buf_init(&json, 100);
+            buf_append_char(&json, '"');
+            for (size_t i = 0; i < len; i++) {
+                buf_append_str(&text, i == at ? "\n" : "x");
+                buf_append_str(&json, i == at ? "\\n" : "x");
+            }
+            buf_append_char(&json, '"');
+            buf_append_char(&json, '\0');
+            writes_as(buf_slice(&text), json.ptr);
+            buf_fini(&text);
+            buf_fini(&json);
+        }
+    }
+}
+
 static void replaces_octets_that_are_no_utf8(void)
 {
     static const struct {
@@ -86,6 +108,7 @@ static void a_full_buffer_says_so(void)
 
 CU_TestInfo json_tests[] = {
     {"escapes_what_must_be_and_nothing_else", escapes_what_must_be_and_nothing_else},
+    {"every_place_of_a_text_is_looked_at", every_place_of_a_text_is_looked_at},
     {"replaces_octets_that_are_no_utf8", replaces_octets_that_are_no_utf8},
     {"every_octet_is_read_back", every_octet_is_read_back},
     {"a_full_buffer_says_so", a_full_buffer_says_so},
