@@ -4,7 +4,7 @@
 //
 //     node tests/bench/run.js [scenario or group...]      `table` unless named; `growth`
 //
-//     PEERS           further servers: nchan,ws,socketio,go,go-frames
+//     PEERS           further servers: nchan,ws,socketio,bun,go,go-frames
 //     BENCH_OTHER     one more, not known here: "NAME FLAVOUR COMMAND..."; it gets its port as the
 //                     last argument, the flavours are those of load/flavour.c
 //     BENCH_ONLY      just these servers instead (chat-api,floor)
