@@ -66,15 +66,15 @@ static void format_second(uint64_t wall_s, char *out)
 void clock_format_rfc3339(uint64_t wall_ms, char *out)
 {
     static const uint64_t last_ms = 253402300799999u; /* 9999-12-31T23:59:59.999Z */
-    static _Thread_local uint64_t last_s;
-    static _Thread_local char last_text[CLOCK_RFC3339_SIZE]; /* of last_s; empty: none yet */
+    static _Thread_local uint64_t written_s;
+    static _Thread_local char written[CLOCK_RFC3339_SIZE]; /* for written_s; empty: none yet */
     if (wall_ms > last_ms)
         wall_ms = last_ms;
-    if (last_s != wall_ms / 1000u || last_text[0] == '\0') {
-        last_s = wall_ms / 1000u;
-        format_second(last_s, last_text);
+    if (written_s != wall_ms / 1000u || written[0] == '\0') {
+        written_s = wall_ms / 1000u;
+        format_second(written_s, written);
     }
-    memcpy(out, last_text, sizeof last_text);
+    memcpy(out, written, sizeof written);
     put_digits(out + 20, (unsigned)(wall_ms % 1000u), 3);
 }
 

@@ -8,6 +8,8 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+enum { SEND_FLAGS = MSG_NOSIGNAL | MSG_DONTWAIT };
+
 void conn_bound_buffers(int fd)
 {
     int send = CONN_SEND_BUFFER, receive = CONN_RECEIVE_BUFFER;
@@ -45,9 +47,9 @@ static ssize_t take_in(int fd, void *bytes, size_t size)
 static ssize_t put_out(int fd, const void *bytes, size_t len)
 {
 #ifdef __SANITIZE_THREAD__
-    return send(fd, bytes, len, MSG_NOSIGNAL | MSG_DONTWAIT);
+    return send(fd, bytes, len, SEND_FLAGS);
 #else
-    return syscall(SYS_sendto, fd, bytes, len, MSG_NOSIGNAL | MSG_DONTWAIT, NULL, 0);
+    return syscall(SYS_sendto, fd, bytes, len, SEND_FLAGS, NULL, 0);
 #endif
 }
 
@@ -93,7 +95,7 @@ enum err conn_write_gathered(struct conn *conn, const struct iovec *parts, int c
     struct msghdr message = {.msg_iov = (struct iovec *)parts, .msg_iovlen = (size_t)count};
     ssize_t result;
     do
-        result = sendmsg(conn->source.fd, &message, MSG_NOSIGNAL | MSG_DONTWAIT);
+        result = sendmsg(conn->source.fd, &message, SEND_FLAGS);
     while (result == -1 && errno == EINTR);
     return written(result, sent);
 }
