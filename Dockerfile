@@ -9,8 +9,8 @@ FROM debian:bookworm-slim AS build
 RUN apt-get update \
     && apt-get install -y --no-install-recommends \
         gcc libc6-dev make \
-        libhiredis-dev libjansson-dev libmicrohttpd-dev libssl-dev libwslay-dev libyajl-dev \
-        zlib1g-dev \
+        libhiredis-dev libjansson-dev libmicrohttpd-dev libssl-dev liburing-dev libwslay-dev \
+        libyajl-dev zlib1g-dev \
     && rm -rf /var/lib/apt/lists/*
 WORKDIR /src
 COPY Makefile ./
@@ -24,7 +24,7 @@ RUN make all SWAGGER_DIST=/swagger-ui-dist && strip build/chat-api
 FROM debian:bookworm-slim
 RUN apt-get update \
     && apt-get install -y --no-install-recommends \
-        libhiredis0.14 libjansson4 libmicrohttpd12 libssl3 libwslay1 libyajl2 zlib1g \
+        libhiredis0.14 libjansson4 libmicrohttpd12 libssl3 liburing2 libwslay1 libyajl2 zlib1g \
     && rm -rf /var/lib/apt/lists/* \
     && useradd --system --uid 10001 --no-create-home --shell /usr/sbin/nologin chat-api
 COPY --from=build /src/build/chat-api /usr/local/bin/chat-api

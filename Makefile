@@ -21,7 +21,7 @@ CFLAGS_fuzz := -O1 -g -fno-omit-frame-pointer -fsanitize=address,undefined,fuzze
 LDFLAGS_tsan := -fsanitize=thread
 ALL_CFLAGS = -std=gnu17 $(WARNINGS) $(WERROR) $(CFLAGS_$(VARIANT)) -pthread $(CFLAGS)
 ALL_LDFLAGS = $(LDFLAGS_$(VARIANT)) -pthread $(LDFLAGS)
-LIBS := -lmicrohttpd -lwslay -lhiredis -lyajl -ljansson -lz -lcrypto
+LIBS := -lmicrohttpd -lwslay -lhiredis -luring -lyajl -ljansson -lz -lcrypto
 
 LIB_SOURCES := $(filter-out app/main.c,$(wildcard app/*.c handlers/*.c core/*/*.c openapi/*.c))
 UNIT_SOURCES := $(shell find tests/unit tests/support -name '*.c' 2>/dev/null)

@@ -164,6 +164,7 @@ static enum err start_hub(struct app *app)
         .pong_timeout_ms = config->ws_pong_timeout_ms,
         .message_timeout_ms = config->ws_message_timeout_ms,
         .close_timeout_ms = CLOSE_TIMEOUT_MS,
+        .io_uring = config->io_uring,
         .compress_min_bytes = COMPRESS_MIN_BYTES,
         .limits = {.max_message_bytes = config->ws_max_message_bytes,
                    .max_fragments = FRAGMENTS_MAX},

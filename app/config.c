@@ -34,7 +34,7 @@ enum {
 
 enum {
     RESERVED_FILES = 768, /* descriptors kept from clients: HTTP requests, Redis, log, libraries */
-    FILES_PER_THREAD = 2, /* an epoll and an eventfd */
+    FILES_PER_THREAD = 3, /* an epoll, an eventfd and a ring of io_uring */
     MOST_CONNECTIONS = 1000000 /* by default, where the limit of open files is out of all reason */
 };
 

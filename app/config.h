@@ -52,6 +52,7 @@ struct config {
     uint64_t ws_ping_interval_ms;
     uint64_t ws_pong_timeout_ms;
     bool ws_compression;
+    bool io_uring;
     unsigned max_rooms_per_client;
     size_t message_window; /* messages */
     uint64_t presence_grace_ms;

@@ -32,6 +32,7 @@ static const struct config_variable variables[] = {
     {"POD_ID", "", CONFIG_POD_ID, AT(pod_id), 1, 128},
     /* Before MAX_CONNECTIONS: each thread takes descriptors away from it. */
     {"CONNECTION_THREADS", "", CONFIG_UNSIGNED, AT(connection_threads), 1, 256},
+    {"IO_URING", "true", CONFIG_BOOL, AT(io_uring), 0, 0},
     {"MAX_CONNECTIONS", "", CONFIG_CONNECTIONS, AT(max_connections), 1, 0},
     {"WS_MAX_MESSAGE_SIZE", "65536", CONFIG_SIZE, AT(ws_max_message_bytes), 1, 16777216},
     {"WS_SEND_QUEUE", "256", CONFIG_SIZE, AT(ws_send_queue), 1, 1000000},

@@ -240,6 +240,11 @@ void client_on_events(struct client *client, uint32_t events);
 /* A batch for this client: sent at once when nothing waits (true: the socket took it
  * whole), queued otherwise. The client may have to leave afterwards. */
 bool client_deliver(struct client *client, struct batch *batch, bool queue_only);
+/* The same in two steps, for writing to many sockets at once. True: the batch is to be written to
+ * its socket, and client_delivered is told what came of it, before anything else happens to the
+ * client; it returns what client_deliver would have. */
+bool client_takes_at_once(struct client *client, struct batch *batch, bool queue_only);
+bool client_delivered(struct client *client, struct batch *batch, enum err err, size_t sent);
 /* The same for what stands behind `offset`: always queued. */
 void client_deliver_rest(struct client *client, struct batch *batch, uint32_t offset);
 

@@ -97,21 +97,25 @@ static void enqueue(struct client *client, struct batch *batch, uint32_t offset,
     judge_queue(client);
 }
 
-bool client_deliver(struct client *client, struct batch *batch, bool queue_only)
+bool client_takes_at_once(struct client *client, struct batch *batch, bool queue_only)
 {
-    size_t sent;
     if (client->close_sent || client->state == CLIENT_GONE)
         return false;
-    if (queue_only || client->state == CLIENT_ADMITTED || client_has_waiting(client)) {
-        enqueue(client, batch, 0, OUTQ_MESSAGES);
-        return false;
-    }
-    if (conn_write(&client->conn, batch->bytes, batch->len, &sent) != ERR_OK) {
+    if (!queue_only && client->state != CLIENT_ADMITTED && !client_has_waiting(client))
+        return true;
+    enqueue(client, batch, 0, OUTQ_MESSAGES);
+    return false;
+}
+
+/* The socket did not take the batch whole. Apart, so that for those that do no register is saved.
+ */
+__attribute__((cold)) static bool fell_short(struct client *client, struct batch *batch,
+                                             enum err err, size_t sent)
+{
+    if (err != ERR_OK) {
         client_drop(client);
         return false;
     }
-    if (sent == batch->len)
-        return true;
     struct counters *counters = &client->shard->counters;
     uint32_t waiting = batch_messages_from(batch, (uint32_t)sent);
     counter_add(&counters->messages_delivered_total, batch->count - waiting);
@@ -120,6 +124,20 @@ bool client_deliver(struct client *client, struct batch *batch, bool queue_only)
         set_pressed(client, true);
     enqueue(client, batch, (uint32_t)sent, OUTQ_MESSAGES);
     return false;
+}
+
+bool client_delivered(struct client *client, struct batch *batch, enum err err, size_t sent)
+{
+    return (err == ERR_OK && sent == batch->len) || fell_short(client, batch, err, sent);
+}
+
+bool client_deliver(struct client *client, struct batch *batch, bool queue_only)
+{
+    size_t sent;
+    if (!client_takes_at_once(client, batch, queue_only))
+        return false;
+    enum err err = conn_write(&client->conn, batch->bytes, batch->len, &sent);
+    return (err == ERR_OK && sent == batch->len) || fell_short(client, batch, err, sent);
 }
 
 void client_deliver_rest(struct client *client, struct batch *batch, uint32_t offset)

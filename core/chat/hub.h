@@ -40,6 +40,7 @@ struct hub_opts {
     uint64_t pong_timeout_ms;
     uint64_t message_timeout_ms;
     uint64_t close_timeout_ms; /* for the peer's part of the closing handshake */
+    bool io_uring;             /* for large rooms, where the kernel lets us (core/net/burst.h) */
     size_t compress_min_bytes; /* shorter messages go out plain to everybody */
     struct ws_limits limits;
     uint64_t (*clock_ms)(void); /* of the loops (loop_opts) */

@@ -1,7 +1,5 @@
 /*
- * The end of a turn. Each dirty part's batch goes to its members with one send each; only when
- * several parts are dirty is it worth finding out who stands in more than one of them: those get
- * their batches queued and one gathered write.
+ * What a room got goes into its part's batch here; flush.c writes it at the end of the turn.
  */
 #include "core/chat/shard.h"
 
@@ -14,7 +12,9 @@
 #include "core/base/mem.h"
 #include "core/chat/client.h"
 #include "core/chat/client_io.h"
+#include "core/chat/flush.h"
 #include "core/chat/hub.h"
+#include "core/net/burst.h"
 
 enum {
     SKIPPED = UINT8_MAX,    /* in a client's dirty_parts, for the moment */
@@ -68,6 +68,7 @@ void shard_destroy(struct shard *shard)
     if (shard == NULL)
         return;
     loop_destroy(shard->loop);
+    burst_destroy(shard->burst);
     ws_pool_destroy(shard->pool);
     compressor_fini(&shard->compressor);
     buf_fini(&shard->scratch);
@@ -80,92 +81,6 @@ void shard_destroy(struct shard *shard)
 
 /* --- what a room got --- */
 
-/* The members that took one kind of a part's batch whole, and at once. */
-struct taken {
-    const struct batch *batch;
-    uint64_t members;
-};
-
-static void count_taken(struct shard *shard, struct taken taken, uint64_t now_ns)
-{
-    if (taken.members == 0)
-        return;
-    assert(taken.batch != NULL);
-    counter_add(&shard->counters.messages_delivered_total, taken.members * taken.batch->count);
-    counter_add(&shard->counters.bytes_sent_total, taken.members * taken.batch->len);
-    for (uint32_t i = 0; i < taken.batch->count; i++)
-        counters_observe_latency(&shard->counters, now_ns - taken.batch->received_ns[i],
-                                 taken.members);
-}
-
-static bool is_in_several(const struct shard *shard, const struct client *client, bool several)
-{
-    return several && client->turn == shard->turn && client->dirty_parts > 1;
-}
-
-static void flush_part(struct shard *shard, struct room_part *part, bool several)
-{
-    bool pressed = false, critical = false;
-    struct taken plain = {.batch = part->plain}, deflated = {.batch = part->deflated};
-    list_remove(&part->dirty);
-    for (uint32_t i = 0; i < part->count; i++) {
-        struct client *client = part->members[i].client;
-        struct batch *batch = room_part_batch(part, client->deflate_out);
-        /* The send takes so long that the next one is there by then. */
-        if (i + 1 < part->count)
-            __builtin_prefetch(part->members[i + 1].client);
-        struct membership *membership = part->members[i].membership;
-        if (membership->taken_of == batch)
-            client_deliver_rest(client, batch, membership->taken);
-        else if (client_deliver(client, batch, is_in_several(shard, client, several)))
-            batch == part->plain ? plain.members++ : deflated.members++;
-        membership->taken_of = NULL;
-        pressed |= client_is_pressed(client);
-        critical |= client_is_critical(client);
-    }
-    uint64_t now_ms = loop_now_ms(shard->loop);
-    if (pressed)
-        atomic_store_explicit(&part->room->pressed_ms, now_ms, memory_order_relaxed);
-    if (critical)
-        atomic_store_explicit(&part->room->critical_ms, now_ms, memory_order_relaxed);
-    uint64_t now_ns = clock_monotonic_ns();
-    count_taken(shard, plain, now_ns);
-    count_taken(shard, deflated, now_ns);
-    batch_release(part->plain);
-    batch_release(part->deflated);
-    part->plain = part->deflated = NULL;
-    room_release(part->room); /* counted while dirty */
-}
-
-/* Marks how many of the turn's dirty parts each client stands in. */
-static void mark_members(struct shard *shard, const struct room_part *part)
-{
-    for (uint32_t i = 0; i < part->count; i++) {
-        struct client *client = part->members[i].client;
-        if (client->turn == shard->turn) {
-            client->dirty_parts = 2;
-        } else {
-            client->turn = shard->turn;
-            client->dirty_parts = 1;
-        }
-    }
-}
-
-static void flush_dirty(struct shard *shard)
-{
-    struct list_link *first = list_first(&shard->dirty);
-    if (first == NULL)
-        return;
-    bool several = first->next != &shard->dirty.head;
-    if (several) {
-        shard->turn++;
-        for (struct list_link *link = first; link != &shard->dirty.head; link = link->next)
-            mark_members(shard, LIST_ENTRY(link, struct room_part, dirty));
-    }
-    for (struct list_link *link; (link = list_first(&shard->dirty)) != NULL;)
-        flush_part(shard, LIST_ENTRY(link, struct room_part, dirty), several);
-}
-
 void shard_take(struct shard *shard, struct room *room, const struct message *message)
 {
     struct room_part *part = &room->parts[shard->index];
@@ -174,7 +89,7 @@ void shard_take(struct shard *shard, struct room *room, const struct message *me
         return; /* all have left meanwhile */
     enum err err = room_part_append(part, message);
     if (err == ERR_FULL) {
-        flush_part(shard, part, false);
+        flush_part(shard, part);
         err = room_part_append(part, message);
     }
     if (err != ERR_OK) {

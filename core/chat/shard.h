@@ -31,7 +31,9 @@ enum {
     SHARD_EXPIRIES_MAX = 256,
 };
 
+struct burst;
 struct client;
+struct flush;
 struct hub;
 struct room;
 
@@ -44,8 +46,10 @@ struct shard {
     struct buf scratch;     /* for composing one message at a time */
     struct message *notice; /* counted: said to each events client that comes; NULL: nothing */
     struct counters counters;
-    size_t held_bytes; /* of batches that wait in queues, each counted once */
-    uint32_t turn;     /* counts turns with several dirty parts, to find who is in more than one */
+    size_t held_bytes;   /* of batches that wait in queues, each counted once */
+    struct burst *burst; /* for large rooms; NULL: none is wanted or allowed */
+    struct flush *flush; /* under way */
+    uint32_t turn; /* counts turns with several dirty parts, to find who is in more than one */
 
     struct list dirty;      /* parts with a batch under way */
     struct list due;        /* clients that must be flushed or must leave at the end of the turn */

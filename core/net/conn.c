@@ -8,8 +8,6 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-enum { SEND_FLAGS = MSG_NOSIGNAL | MSG_DONTWAIT };
-
 void conn_bound_buffers(int fd)
 {
     int send = CONN_SEND_BUFFER, receive = CONN_RECEIVE_BUFFER;
@@ -47,9 +45,9 @@ static ssize_t take_in(int fd, void *bytes, size_t size)
 static ssize_t put_out(int fd, const void *bytes, size_t len)
 {
 #ifdef __SANITIZE_THREAD__
-    return send(fd, bytes, len, SEND_FLAGS);
+    return send(fd, bytes, len, CONN_SEND_FLAGS);
 #else
-    return syscall(SYS_sendto, fd, bytes, len, SEND_FLAGS, NULL, 0);
+    return syscall(SYS_sendto, fd, bytes, len, CONN_SEND_FLAGS, NULL, 0);
 #endif
 }
 
@@ -70,14 +68,19 @@ enum err conn_read(struct conn *conn, void *bytes, size_t size, size_t *got)
     }
 }
 
+enum err conn_judge_write(long result, size_t *sent)
+{
+    *sent = result >= 0 ? (size_t)result : 0;
+    bool is_full = result == -EAGAIN || result == -EWOULDBLOCK || result == -ENOBUFS;
+    /* What interrupted it is over; who is told that the socket is full comes back. */
+    return result >= 0 || is_full || result == -EINTR ? ERR_OK : ERR_SYSTEM;
+}
+
 static enum err written(ssize_t count, size_t *sent)
 {
-    if (count >= 0)
-        *sent = (size_t)count;
-    else if (errno == EAGAIN || errno == EWOULDBLOCK || errno == ENOBUFS)
-        *sent = 0;
-    else
-        return ERR_SYSTEM;
+    if (count < 0)
+        return conn_judge_write(-errno, sent);
+    *sent = (size_t)count;
     return ERR_OK;
 }
 
@@ -95,7 +98,7 @@ enum err conn_write_gathered(struct conn *conn, const struct iovec *parts, int c
     struct msghdr message = {.msg_iov = (struct iovec *)parts, .msg_iovlen = (size_t)count};
     ssize_t result;
     do
-        result = sendmsg(conn->source.fd, &message, SEND_FLAGS);
+        result = sendmsg(conn->source.fd, &message, CONN_SEND_FLAGS);
     while (result == -1 && errno == EINTR);
     return written(result, sent);
 }

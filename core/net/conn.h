@@ -8,6 +8,7 @@
  */
 
 #include <stddef.h>
+#include <sys/socket.h>
 #include <sys/uio.h>
 
 #include "core/base/err.h"
@@ -19,6 +20,7 @@ enum {
     CONN_SEND_BUFFER = 64 * 1024,
     CONN_RECEIVE_BUFFER = 128 * 1024,
     CONN_IOV_MAX = 64,
+    CONN_SEND_FLAGS = MSG_NOSIGNAL | MSG_DONTWAIT,
 };
 
 struct conn {
@@ -45,6 +47,9 @@ MUST_USE enum err conn_read(struct conn *conn, void *bytes, size_t size, size_t 
 MUST_USE enum err conn_write(struct conn *conn, const void *bytes, size_t len, size_t *sent);
 MUST_USE enum err conn_write_gathered(struct conn *conn, const struct iovec *parts, int count,
                                       size_t *sent);
+
+/* What conn_write says when the kernel said so many bytes, or minus an errno. */
+MUST_USE enum err conn_judge_write(long result, size_t *sent);
 
 /* Whether to read. A peer that is not read from is slowed down by TCP. */
 void conn_want_read(struct conn *conn, struct loop *loop, bool wanted);

@@ -57,6 +57,7 @@ const REFUSED = {
     WS_PING_INTERVAL: [NOT_DURATIONS, /ms/],
     WS_PONG_TIMEOUT: [NOT_DURATIONS, /ms/],
     WS_COMPRESSION: [NOT_BOOLEANS, /true/],
+    IO_URING: [NOT_BOOLEANS, /true/],
     SHUTDOWN_TIMEOUT: [NOT_DURATIONS, /ms/],
     LOG_LEVEL: [['loud', 'INFOO', '3'], /debug.*info.*warn.*error/],
 };
@@ -88,6 +89,7 @@ const TAKEN = {
     WS_PING_INTERVAL: ['100ms', '30s'],
     WS_PONG_TIMEOUT: ['90s', '2m'],
     WS_COMPRESSION: ['true', 'false'],
+    IO_URING: ['true', 'false'],
     SHUTDOWN_TIMEOUT: ['9500ms', '30s', '1m'],
     LOG_LEVEL: ['debug', 'info'],
 };

@@ -2,7 +2,6 @@
 
 #include <CUnit/CUnit.h>
 #include <errno.h>
-#include <netinet/in.h>
 #include <poll.h>
 #include <semaphore.h>
 #include <string.h>
@@ -15,6 +14,7 @@
 #include "core/base/mem.h"
 #include "core/chat/shard.h"
 #include "core/net/conn.h"
+#include "tests/support/tcp.h"
 
 /* --- the hub --- */
 
@@ -47,6 +47,7 @@ struct hub_opts chat_opts(unsigned loops)
         .pong_timeout_ms = 2000000,
         .message_timeout_ms = 1000000,
         .close_timeout_ms = 1000000,
+        .io_uring = true,
         .compress_min_bytes = SIZE_MAX,
         .limits = {.max_message_bytes = 1 << 20, .max_fragments = 1024},
     };
@@ -314,29 +315,10 @@ void peer_attach(struct peer *peer, struct slice early)
     client_attach(peer->client, fds[1], early);
 }
 
-/* The loop's end of a connection whose other end becomes `*other`. */
-static int connect_tcp(int *other)
-{
-    struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-    socklen_t len = sizeof address;
-    int size = 4096;
-    int listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    conn_bound_buffers(listener);
-    CU_ASSERT_EQUAL_FATAL(bind(listener, (struct sockaddr *)&address, len), 0);
-    CU_ASSERT_EQUAL_FATAL(listen(listener, 1), 0);
-    CU_ASSERT_EQUAL_FATAL(getsockname(listener, (struct sockaddr *)&address, &len), 0);
-    *other = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    setsockopt(*other, SOL_SOCKET, SO_RCVBUF, &size, sizeof size);
-    CU_ASSERT_EQUAL_FATAL(connect(*other, (struct sockaddr *)&address, len), 0);
-    int fd = accept4(listener, NULL, NULL, SOCK_CLOEXEC);
-    CU_ASSERT_TRUE_FATAL(fd != -1);
-    close(listener);
-    return fd;
-}
-
 void peer_attach_tcp(struct peer *peer, struct slice early)
 {
-    int fd = connect_tcp(&peer->fd);
+    int fd;
+    tcp_connect(&fd, &peer->fd, 4096);
     client_attach(peer->client, fd, early);
 }
 

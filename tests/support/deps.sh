@@ -4,7 +4,7 @@
 # what the benchmarks of other servers need. Says what it does, and does nothing when all is there.
 set -eu
 
-build='gcc make libc6-dev libmicrohttpd-dev libwslay-dev libhiredis-dev libyajl-dev
+build='gcc make libc6-dev libmicrohttpd-dev libwslay-dev libhiredis-dev liburing-dev libyajl-dev
 libjansson-dev zlib1g-dev libssl-dev gzip'
 test='libcunit1-dev redis-server chromium'
 check='clang clang-format clang-tidy cppcheck libclang-rt-14-dev valgrind'

@@ -15,6 +15,14 @@ export function openFiles(pid) {
     return fs.readdirSync(`/proc/${pid}/fd`).length;
 }
 
+/** How many rings of io_uring it has. */
+export function openRings(pid) {
+    const folder = `/proc/${pid}/fd`;
+    return fs
+        .readdirSync(folder)
+        .filter((fd) => fs.readlinkSync(`${folder}/${fd}`) === 'anon_inode:[io_uring]').length;
+}
+
 export function threads(pid) {
     return fs.readdirSync(`/proc/${pid}/task`).length;
 }

@@ -36,6 +36,7 @@
     SUITE("core/base/slice", slice_tests)                                                          \
     SUITE("core/base/utf8", utf8_tests)                                                            \
     SUITE("core/base/uuid", uuid_tests)                                                            \
+    SUITE("core/net/burst", burst_tests)                                                           \
     SUITE("core/net/conn", conn_tests)                                                             \
     SUITE("core/net/loop", loop_tests)                                                             \
     SUITE("core/net/loop_wake", loop_wake_tests)                                                   \
@@ -61,6 +62,7 @@
     SUITE("core/chat/envelope_program", envelope_program_tests)                                    \
     SUITE("core/chat/eviction", eviction_tests)                                                    \
     SUITE("core/chat/fields", fields_tests)                                                        \
+    SUITE("core/chat/flush", flush_tests)                                                          \
     SUITE("core/chat/hub", hub_tests)                                                              \
     SUITE("core/chat/hub_memory", hub_memory_tests)                                                \
     SUITE("core/chat/hub_rooms", hub_rooms_tests)                                                  \

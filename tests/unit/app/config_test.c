@@ -74,6 +74,7 @@ static void defaults_are_the_contracts(void)
     CU_ASSERT_EQUAL(config.presence_away_ms, 300000);
     CU_ASSERT_EQUAL(config.ws_pong_timeout_ms, 60000);
     CU_ASSERT_TRUE(config.ws_compression);
+    CU_ASSERT_TRUE(config.io_uring);
     CU_ASSERT_EQUAL(config.shutdown_timeout_ms, 10000);
     CU_ASSERT_EQUAL(config.log_level, LOG_INFO);
     config_fini(&config);

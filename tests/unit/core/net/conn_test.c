@@ -12,6 +12,8 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "tests/support/tcp.h"
+
 enum { WAIT_MS = 20000 };
 
 static void on_events(void *arg, struct loop_source *source, uint32_t events)
@@ -34,22 +36,6 @@ struct fixture {
     int peer;
 };
 
-static void connect_tcp(int *near, int *far)
-{
-    struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-    socklen_t len = sizeof address;
-    int listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    conn_bound_buffers(listener);
-    CU_ASSERT_EQUAL_FATAL(bind(listener, (struct sockaddr *)&address, len), 0);
-    CU_ASSERT_EQUAL_FATAL(listen(listener, 1), 0);
-    CU_ASSERT_EQUAL_FATAL(getsockname(listener, (struct sockaddr *)&address, &len), 0);
-    *far = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    CU_ASSERT_EQUAL_FATAL(connect(*far, (struct sockaddr *)&address, len), 0);
-    *near = accept4(listener, NULL, NULL, SOCK_CLOEXEC);
-    CU_ASSERT_TRUE_FATAL(*near != -1);
-    close(listener);
-}
-
 static void begin(struct fixture *fixture)
 {
     int near;
@@ -58,7 +44,7 @@ static void begin(struct fixture *fixture)
             &(struct loop_opts){.name = "test", .on_events = on_events, .on_turn_end = on_turn_end},
             &fixture->loop),
         ERR_OK);
-    connect_tcp(&near, &fixture->peer);
+    tcp_connect(&near, &fixture->peer, TCP_ROOM_DEFAULT);
     CU_ASSERT_EQUAL_FATAL(conn_open(&fixture->conn, fixture->loop, near), ERR_OK);
 }
 
@@ -136,13 +122,6 @@ static void reading_has_four_outcomes(void)
     end(&fixture);
 }
 
-static void reset(int fd)
-{
-    struct linger linger = {.l_onoff = 1, .l_linger = 0};
-    CU_ASSERT_EQUAL(setsockopt(fd, SOL_SOCKET, SO_LINGER, &linger, sizeof linger), 0);
-    close(fd);
-}
-
 static void a_reset_is_an_error_for_reader_and_writer(void)
 {
     struct iovec part = {.iov_base = "x", .iov_len = 1};
@@ -150,7 +129,7 @@ static void a_reset_is_an_error_for_reader_and_writer(void)
     char bytes[8];
     size_t count;
     begin(&fixture);
-    reset(fixture.peer);
+    tcp_reset(fixture.peer);
     fixture.peer = -1;
     wait_readable(fixture.conn.source.fd);
     CU_ASSERT_EQUAL(conn_read(&fixture.conn, bytes, sizeof bytes, &count), ERR_SYSTEM);

@@ -1,0 +1,227 @@
+#include "core/net/burst.h"
+
+#include <CUnit/CUnit.h>
+#include <errno.h>
+#include <poll.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "tests/support/forbid.h"
+#include "tests/support/tcp.h"
+
+enum { PEERS_MAX = 2 * BURST_MAX + 1, WAIT_MS = 20000 };
+
+/* What a burst said of each send, and who is at the other end. Nobody watches the sockets. */
+struct outcome {
+    enum err err;
+    size_t sent;
+};
+
+struct fixture {
+    struct burst *burst;
+    struct conn conns[PEERS_MAX];
+    int peers[PEERS_MAX];
+    char bytes[PEERS_MAX][8];
+    struct outcome outcomes[PEERS_MAX];
+    int count, done;
+};
+
+static struct fixture fixture;
+
+static void on_done(void *arg, void *tag, enum err err, size_t sent)
+{
+    struct conn *conn = tag;
+    CU_ASSERT_PTR_EQUAL(arg, &fixture);
+    CU_ASSERT_PTR_EQUAL(conn, &fixture.conns[fixture.done]); /* in the order of adding */
+    fixture.outcomes[fixture.done++] = (struct outcome){.err = err, .sent = sent};
+}
+
+/* False: the kernel has none, which it must say. */
+static bool begin(int count)
+{
+    fixture.count = count;
+    fixture.done = 0;
+    errno = 0;
+    fixture.burst = burst_create(on_done, &fixture);
+    if (fixture.burst == NULL) {
+        CU_ASSERT_TRUE(errno == EPERM || errno == ENOSYS);
+        fprintf(stderr, "no io_uring here, so bursts are not tested: %s\n", strerror(errno));
+        return false;
+    }
+    for (int i = 0; i < count; i++) {
+        snprintf(fixture.bytes[i], sizeof *fixture.bytes, "to %04u", (unsigned)i % 10000);
+        tcp_connect(&fixture.conns[i].source.fd, &fixture.peers[i], TCP_ROOM_DEFAULT);
+    }
+    return true;
+}
+
+static void end(void)
+{
+    burst_destroy(fixture.burst);
+    for (int i = 0; i < fixture.count; i++) {
+        close(fixture.conns[i].source.fd);
+        if (fixture.peers[i] != -1)
+            close(fixture.peers[i]);
+    }
+}
+
+static void add(int i)
+{
+    burst_add(fixture.burst, &fixture.conns[i], slice_of(fixture.bytes[i], sizeof *fixture.bytes),
+              &fixture.conns[i]);
+}
+
+static bool took_all(int i)
+{
+    return fixture.outcomes[i].err == ERR_OK && fixture.outcomes[i].sent == sizeof *fixture.bytes;
+}
+
+static bool hears_its_own(int i)
+{
+    char heard[sizeof *fixture.bytes + 1];
+    struct pollfd entry = {.fd = fixture.peers[i], .events = POLLIN};
+    return poll(&entry, 1, WAIT_MS) == 1 &&
+           recv(entry.fd, heard, sizeof heard, 0) == sizeof *fixture.bytes &&
+           memcmp(heard, fixture.bytes[i], sizeof *fixture.bytes) == 0;
+}
+
+static void each_peer_gets_its_bytes_however_many_there_are(void)
+{
+    static const int counts[] = {0, 1, 2, BURST_MAX - 1, BURST_MAX, BURST_MAX + 1, PEERS_MAX};
+    for (size_t c = 0; c < sizeof counts / sizeof *counts; c++) {
+        if (!begin(counts[c]))
+            return;
+        for (int i = 0; i < counts[c]; i++) {
+            add(i);
+            CU_ASSERT_EQUAL(fixture.done, i / BURST_MAX * BURST_MAX); /* those that were full */
+        }
+        burst_run(fixture.burst);
+        CU_ASSERT_EQUAL(fixture.done, counts[c]);
+        burst_run(fixture.burst); /* nothing more */
+        CU_ASSERT_EQUAL(fixture.done, counts[c]);
+        for (int i = 0; i < counts[c]; i++) {
+            CU_ASSERT_TRUE(took_all(i));
+            CU_ASSERT_TRUE(hears_its_own(i));
+        }
+        end();
+    }
+}
+
+static void full_and_broken_sockets_harm_nobody_else(void)
+{
+    enum { FULL = 1, RESET = 3, CLOSED = 4, ALMOST = 5, COUNT = 7 };
+    static char filling[256 * 1024];
+    size_t sent = 1, total = 0;
+    if (!begin(COUNT))
+        return;
+    while (sent != 0) {
+        CU_ASSERT_EQUAL_FATAL(conn_write(&fixture.conns[FULL], filling, sizeof filling, &sent),
+                              ERR_OK);
+        total += sent;
+    }
+    tcp_reset(fixture.peers[RESET]);
+    fixture.peers[RESET] = -1;
+    struct pollfd entry = {.fd = fixture.conns[RESET].source.fd};
+    CU_ASSERT_EQUAL_FATAL(poll(&entry, 1, WAIT_MS), 1);
+    close(fixture.conns[CLOSED].source.fd);
+    fixture.conns[CLOSED].source.fd = -1;
+    for (int i = 0; i < COUNT; i++) {
+        if (i == ALMOST)
+            burst_add(fixture.burst, &fixture.conns[i], slice_of(filling, sizeof filling),
+                      &fixture.conns[i]);
+        else
+            add(i);
+    }
+    burst_run(fixture.burst);
+    CU_ASSERT_EQUAL(fixture.done, COUNT);
+    CU_ASSERT_EQUAL(fixture.outcomes[FULL].err, ERR_OK);
+    CU_ASSERT_TRUE(total > 0 && fixture.outcomes[FULL].sent == 0);
+    CU_ASSERT_EQUAL(fixture.outcomes[RESET].err, ERR_SYSTEM);
+    CU_ASSERT_EQUAL(fixture.outcomes[CLOSED].err, ERR_SYSTEM);
+    CU_ASSERT_EQUAL(fixture.outcomes[ALMOST].err, ERR_OK);
+    CU_ASSERT_TRUE(fixture.outcomes[ALMOST].sent <= sizeof filling);
+    for (int i = 0; i < COUNT; i += 2) {
+        if (i == CLOSED)
+            continue;
+        CU_ASSERT_TRUE(took_all(i));
+        CU_ASSERT_TRUE(hears_its_own(i));
+    }
+    end();
+}
+
+/* A ring that fails later is not used any more, and nobody notices. */
+static void run_with_a_ring_that_fails(void *arg)
+{
+    enum { COUNT = BURST_MAX + 2 };
+    (void)arg;
+    if (!begin(COUNT))
+        return;
+    add(0);
+    burst_run(fixture.burst);
+    CU_ASSERT_TRUE(took_all(0) && hears_its_own(0));
+    forbid_call(SYS_io_uring_enter, EPERM);
+    for (int round = 0; round < 2; round++) {
+        fixture.done = 0;
+        for (int i = 0; i < COUNT; i++)
+            add(i);
+        burst_run(fixture.burst);
+        CU_ASSERT_EQUAL(fixture.done, COUNT);
+        for (int i = 0; i < COUNT; i++)
+            CU_ASSERT_TRUE(took_all(i) && hears_its_own(i));
+    }
+    end();
+}
+
+static void a_ring_that_fails_is_done_without(void)
+{
+    forbid_on_thread(run_with_a_ring_that_fails, NULL);
+}
+
+static void create_where_it_is_forbidden(void *arg)
+{
+    (void)arg;
+    forbid_call(SYS_io_uring_setup, EPERM);
+    errno = 0;
+    CU_ASSERT_PTR_NULL(burst_create(on_done, &fixture));
+    CU_ASSERT_EQUAL(errno, EPERM);
+    burst_destroy(NULL);
+}
+
+/* As one that is too old to be asked what its rings can do. */
+static void create_where_it_cannot_be_asked(void *arg)
+{
+    (void)arg;
+    forbid_call(SYS_io_uring_register, EINVAL);
+    errno = 0;
+    CU_ASSERT_PTR_NULL(burst_create(on_done, &fixture));
+    CU_ASSERT_TRUE(errno == ENOSYS || errno == EPERM);
+}
+
+static void where_the_kernel_refuses_there_is_none(void)
+{
+    struct rlimit files, few;
+    forbid_on_thread(create_where_it_is_forbidden, NULL);
+    forbid_on_thread(create_where_it_cannot_be_asked, NULL);
+    CU_ASSERT_EQUAL(getrlimit(RLIMIT_NOFILE, &files), 0);
+    few = files;
+    few.rlim_cur = 3;
+    CU_ASSERT_EQUAL(setrlimit(RLIMIT_NOFILE, &few), 0);
+    struct burst *burst = burst_create(on_done, &fixture);
+    int error = errno;
+    CU_ASSERT_EQUAL(setrlimit(RLIMIT_NOFILE, &files), 0);
+    CU_ASSERT_PTR_NULL(burst);
+    CU_ASSERT_TRUE(error == EMFILE || error == EPERM || error == ENOSYS);
+}
+
+CU_TestInfo burst_tests[] = {
+    {"each_peer_gets_its_bytes_however_many_there_are",
+     each_peer_gets_its_bytes_however_many_there_are},
+    {"full_and_broken_sockets_harm_nobody_else", full_and_broken_sockets_harm_nobody_else},
+    {"a_ring_that_fails_is_done_without", a_ring_that_fails_is_done_without},
+    {"where_the_kernel_refuses_there_is_none", where_the_kernel_refuses_there_is_none},
+    CU_TEST_INFO_NULL,
+};
