@@ -100,17 +100,26 @@ function judged(ratio, isMet, goal) {
     return goal === undefined ? ratio : `${ratio}, goal ${goal}: ${isMet ? 'met' : 'missed'}`;
 }
 
-/** How far it is to the floor or, where there is none, to the Go hub; and whether that is enough. */
+function ofPeer(own, name, peer, goal) {
+    if (!own?.cpu_s_per_million || !peer?.cpu_s_per_million) return [];
+    const ratio = peer.cpu_s_per_million / own.cpu_s_per_million;
+    return [judged(`1/${digits(ratio)} of ${name}`, ratio >= goal, goal)];
+}
+
+/** How far it is to the floor, where there is one, and to the servers that are the goal or, without
+ * either, to the Go hub; and whether that is enough. */
 export function verdict(scenario, targets) {
     const own = targets['chat-api'];
+    const parts = [];
     if (typeof own?.over_floor === 'number') {
         const isMet = own.over_floor <= scenario.overFloor;
-        return judged(`${digits(own.over_floor)} x floor`, isMet, scenario.overFloor);
+        parts.push(judged(`${digits(own.over_floor)} x floor`, isMet, scenario.overFloor));
     }
-    const go = targets.go?.cpu_s_per_million;
-    if (!own?.cpu_s_per_million || !go) return '';
-    const ratio = go / own.cpu_s_per_million;
-    return judged(`1/${digits(ratio)} of go`, ratio >= scenario.underGo, scenario.underGo);
+    for (const [name, goal] of Object.entries(scenario.under ?? {})) {
+        parts.push(...ofPeer(own, name, targets[name], goal));
+    }
+    if (parts.length === 0) parts.push(...ofPeer(own, 'go', targets.go));
+    return parts.join('; ');
 }
 
 /** The header and a row for each scenario. */

@@ -13,6 +13,7 @@ const vegaLite = await load('vega-lite');
 const TITLES = {
     'chat-api': 'chat-api',
     floor: 'floor',
+    bun: 'uWebSockets (Bun)',
     nchan: 'nginx + nchan',
     go: 'Go gorilla, several in a frame',
     'go-frames': 'Go gorilla, a frame each',
@@ -22,6 +23,7 @@ const TITLES = {
 const COLORS = {
     'chat-api': '#d1495b',
     floor: '#222222',
+    bun: '#d97ba6',
     nchan: '#2e8b57',
     go: '#00798c',
     'go-frames': '#7fc4cf',
