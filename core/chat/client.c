@@ -450,6 +450,8 @@ void client_leave(struct client *client)
 {
     if (!client->left)
         leave_all(client);
+    if (client->lost)
+        client->state = CLIENT_GONE; /* whatever ends it: there is nobody to say it to */
     if (client->state == CLIENT_GONE) {
         /* With a task still in the mailbox, it comes by here once more. */
         if (client->tasks == 0)

@@ -96,11 +96,40 @@ void client_rest(struct client *client, uint64_t ms)
     pause_reading(client);
 }
 
+static bool client_has_stash(const struct client *client)
+{
+    return client->work != NULL && client->work->stash != NULL;
+}
+
+/* What a lost client left is due at once; without any it is dropped. */
+static void hurry(struct client *client)
+{
+    if (client_has_stash(client) && client_is_paced(client))
+        client->work->pace_us = 0;
+    else
+        client_drop(client);
+}
+
+void client_lose(struct client *client)
+{
+    if (client->lost)
+        return;
+    if (client_has_stash(client)) {
+        client->lost = true;
+        client->close_sent = true; /* so that nothing more is queued */
+        /* Else it would be told of in every turn. */
+        loop_remove(client->shard->loop, &client->conn.source);
+    }
+    hurry(client);
+}
+
 void client_unpace(struct client *client)
 {
     if (client->work != NULL)
         list_remove(&client->work->paced);
     client_feed_stash(client);
+    if (client->lost)
+        hurry(client);
     if (client->state == CLIENT_OPEN)
         client_update_reading(client);
     client_settle(client);
@@ -206,11 +235,6 @@ static void look_at(struct client *client, struct slice bytes)
         judge_progress(client);
 }
 
-static bool client_has_stash(const struct client *client)
-{
-    return client->work != NULL && client->work->stash != NULL;
-}
-
 void client_feed_stash(struct client *client)
 {
     struct stash *stash = client_has_stash(client) ? client->work->stash : NULL;
@@ -252,17 +276,18 @@ void client_on_events(struct client *client, uint32_t events)
 {
     struct shard *shard = client->shard;
     size_t got;
-    if (client->state == CLIENT_GONE)
+    if (client->state == CLIENT_GONE || client->lost)
         return;
     if ((events & EPOLLOUT) != 0)
         client_schedule_flush(client);
     if ((events & (EPOLLIN | EPOLLHUP | EPOLLERR)) == 0)
         return;
     /* A broken connection is told of in a pause, too. */
-    while (client_has_stash(client))
-        client_feed_stash(client);
-    if (client->state == CLIENT_GONE)
+    if (client_has_stash(client)) {
+        if ((events & (EPOLLHUP | EPOLLERR)) != 0)
+            client_lose(client);
         return;
+    }
     /* Where a read brings no whole frame there is nothing to be fair about. */
     size_t size = client->in_long_frame ? SHARD_READ_BYTES : client->read_bytes;
     /* What comes of one read must not take all the room that its queue has left. */

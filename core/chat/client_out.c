@@ -113,7 +113,7 @@ __attribute__((cold)) static bool fell_short(struct client *client, struct batch
                                              enum err err, size_t sent)
 {
     if (err != ERR_OK) {
-        client_drop(client);
+        client_lose(client);
         return false;
     }
     struct counters *counters = &client->shard->counters;
@@ -168,7 +168,7 @@ static bool write_some(struct client *client)
     for (int i = 0; i < count; i++)
         offered += parts[i].iov_len;
     if (conn_write_gathered(&client->conn, parts, count, &sent) != ERR_OK) {
-        client_drop(client);
+        client_lose(client);
         return false;
     }
     counter_add(&counters->messages_delivered_total, outq_advance(outq, sent));
@@ -181,6 +181,8 @@ static bool write_some(struct client *client)
 void client_update_reading(struct client *client)
 {
     bool wanted = !client->throttled && !client_is_paced(client);
+    if (client->lost)
+        return;
     conn_want_read(&client->conn, client->shard->loop, wanted || client->state != CLIENT_OPEN);
 }
 
@@ -202,12 +204,12 @@ static void press_back(struct client *client)
 
 void client_flush(struct client *client)
 {
-    if (client->state == CLIENT_ADMITTED || client->state == CLIENT_GONE)
+    if (client->state == CLIENT_ADMITTED || client->state == CLIENT_GONE || client->lost)
         return;
     while (client_has_waiting(client))
         if (!write_some(client))
             break;
-    if (client->state == CLIENT_GONE)
+    if (client->state == CLIENT_GONE || client->lost)
         return;
     bool waits = client_has_waiting(client);
     set_pressed(client, waits);

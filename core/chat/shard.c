@@ -268,7 +268,7 @@ static void check_held(struct shard *shard, struct deadline *deadline)
         bytes = end_slowest(&shard->quiet, bytes);
     /* What several wait for is free only when the last of them has ended. */
     if (bytes == 0)
-        deadline->next_ms = deadline->now_ms;
+        wake_at(deadline, deadline->now_ms);
 }
 
 static void check_messages(struct shard *shard, struct deadline *deadline)
@@ -315,7 +315,7 @@ static void check_expiries(struct shard *shard, struct deadline *deadline)
     unsigned taken = 0;
     while ((first = agenda_first(&shard->expiries)) != NULL && is_due(deadline, first->at)) {
         if (taken++ == SHARD_EXPIRIES_MAX) {
-            deadline->next_ms = deadline->now_ms;
+            wake_at(deadline, deadline->now_ms);
             return;
         }
         client_expire(LIST_ENTRY(first->entry, struct client, expiry));
@@ -338,7 +338,7 @@ static void check_ending(struct shard *shard, struct deadline *deadline)
 static void check_silence(struct shard *shard, struct deadline *deadline)
 {
     if (!loop_has_caught_up(shard->loop)) {
-        deadline->next_ms = deadline->now_ms;
+        wake_at(deadline, deadline->now_ms);
         return;
     }
     check_heartbeats(shard, deadline);

@@ -137,7 +137,8 @@ describe('messages that were compressed 170 to one', () => {
                 await senders.begun;
                 return senders;
             });
-            const { sent } = await flood.stop();
+            // They break off: what they left is not everybody's burden either.
+            const { sent } = await assertUnmoved(t, company, () => flood.stop());
             t.diagnostic(`${sent} messages sent`);
             assert.ok(sent > 0);
         });

@@ -174,6 +174,87 @@ static void who_hangs_up_is_heard_to_the_end(void)
     chat_stop(&chat);
 }
 
+/* Whoever notices that it is gone: who writes to it at once, or what waits for it. */
+static void who_cannot_be_written_to_is_heard_to_the_end(void)
+{
+    for (int in_several = 0; in_several <= 1; in_several++) {
+        struct chat chat;
+        struct peer sender, other;
+        struct octets octets = {0};
+        start(&chat, &sender, &other);
+        add_text(&octets, "!one");
+        add_text(&octets, "!two");
+        add_text(&octets, "three");
+        CU_ASSERT_TRUE(peer_send_raw(&sender, octets.bytes, octets.len));
+        chat_settle(&chat);
+        /* The loop stands behind its events, so that writing is what it does next. */
+        struct chat_gate *gate = chat_hold(&chat, 0);
+        peer_leave(&sender);
+        CU_ASSERT_TRUE(chat_publish(&chat, "lobby", "news"));
+        if (in_several)
+            CU_ASSERT_TRUE(chat_publish(&chat, NULL, "news for all"));
+        chat_release(gate);
+        CU_ASSERT_TRUE(peer_hears(&other, "!one"));
+        CU_ASSERT_TRUE(peer_hears(&other, "news"));
+        if (in_several)
+            CU_ASSERT_TRUE(peer_hears(&other, "news for all"));
+        CU_ASSERT_TRUE(peer_hears(&other, "!two"));
+        CU_ASSERT_TRUE(peer_hears(&other, "three"));
+        chat_ends_well(&chat, &other);
+    }
+}
+
+enum { LOST = 40 };
+
+static int heard, heard_before_other;
+
+static void hold_and_count(struct chat *chat, struct client *client, struct slice payload)
+{
+    if (payload.ptr[0] != '!' && payload.ptr[0] != '.') {
+        heard_before_other = heard;
+        return;
+    }
+    heard++;
+    publish_and_hold(chat, client, payload);
+}
+
+static bool all_were_heard(struct chat *chat, void *arg)
+{
+    (void)chat;
+    return heard == *(int *)arg;
+}
+
+/* What many left behind who broke off in one moment is not heard in one turn. */
+static void others_do_not_wait_for_what_the_lost_left(void)
+{
+    struct chat chat;
+    struct peer senders[LOST], other;
+    struct octets octets = {0};
+    struct hub_opts opts = chat_opts_frozen(1);
+    int all = 3 * LOST;
+    heard = heard_before_other = 0;
+    chat_start(&chat, &opts);
+    chat.on_message = hold_and_count;
+    add_text(&octets, "!one");
+    add_text(&octets, "!two");
+    add_text(&octets, ".three");
+    for (int i = 0; i < LOST; i++) {
+        peer_join(&chat, &senders[i], "lobby");
+        CU_ASSERT_TRUE(peer_send_raw(&senders[i], octets.bytes, octets.len));
+    }
+    peer_join(&chat, &other, "elsewhere");
+    chat_settle(&chat);
+    CU_ASSERT_EQUAL(heard, LOST);
+    struct chat_gate *gate = chat_hold(&chat, 0);
+    for (int i = 0; i < LOST; i++)
+        peer_leave(&senders[i]);
+    CU_ASSERT_TRUE(peer_say(&other, "meanwhile"));
+    chat_release(gate);
+    CU_ASSERT_TRUE(chat_await(&chat, all_were_heard, &all));
+    CU_ASSERT_EQUAL(heard_before_other, LOST);
+    chat_ends_well(&chat, &other);
+}
+
 static void a_client_that_ends_meanwhile_is_told_so(void)
 {
     struct chat chat;
@@ -301,6 +382,8 @@ CU_TestInfo client_hold_tests[] = {
     {"nothing_is_lost_however_it_is_cut", nothing_is_lost_however_it_is_cut},
     {"a_close_behind_it_waits_its_turn", a_close_behind_it_waits_its_turn},
     {"who_hangs_up_is_heard_to_the_end", who_hangs_up_is_heard_to_the_end},
+    {"who_cannot_be_written_to_is_heard_to_the_end", who_cannot_be_written_to_is_heard_to_the_end},
+    {"others_do_not_wait_for_what_the_lost_left", others_do_not_wait_for_what_the_lost_left},
     {"a_client_that_ends_meanwhile_is_told_so", a_client_that_ends_meanwhile_is_told_so},
     {"what_waits_goes_with_the_hub", what_waits_goes_with_the_hub},
     {"others_come_between_messages_that_were_compressed",
