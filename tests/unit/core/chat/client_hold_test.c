@@ -50,6 +50,15 @@ static void add_text(struct octets *octets, const char *text)
     add(octets, 0x81, slice_str(text));
 }
 
+/* All of them in one write; NULL ends the list. */
+static void say_at_once(struct peer *peer, const char *const *texts)
+{
+    struct octets octets = {0};
+    for (; *texts != NULL; texts++)
+        add_text(&octets, *texts);
+    CU_ASSERT_TRUE(peer_send_raw(peer, octets.bytes, octets.len));
+}
+
 static void what_is_behind_waits(void)
 {
     struct chat chat;
@@ -158,12 +167,8 @@ static void who_hangs_up_is_heard_to_the_end(void)
 {
     struct chat chat;
     struct peer sender, other;
-    struct octets octets = {0};
     start(&chat, &sender, &other);
-    add_text(&octets, "!one");
-    add_text(&octets, "!two");
-    add_text(&octets, "three");
-    CU_ASSERT_TRUE(peer_send_raw(&sender, octets.bytes, octets.len));
+    say_at_once(&sender, (const char *const[]){"!one", "!two", "three", NULL});
     chat_settle(&chat);
     peer_leave(&sender);
     CU_ASSERT_TRUE(peer_hears(&other, "!one"));
@@ -180,12 +185,8 @@ static void who_cannot_be_written_to_is_heard_to_the_end(void)
     for (int in_several = 0; in_several <= 1; in_several++) {
         struct chat chat;
         struct peer sender, other;
-        struct octets octets = {0};
         start(&chat, &sender, &other);
-        add_text(&octets, "!one");
-        add_text(&octets, "!two");
-        add_text(&octets, "three");
-        CU_ASSERT_TRUE(peer_send_raw(&sender, octets.bytes, octets.len));
+        say_at_once(&sender, (const char *const[]){"!one", "!two", "three", NULL});
         chat_settle(&chat);
         /* The loop stands behind its events, so that writing is what it does next. */
         struct chat_gate *gate = chat_hold(&chat, 0);
@@ -229,18 +230,14 @@ static void others_do_not_wait_for_what_the_lost_left(void)
 {
     struct chat chat;
     struct peer senders[LOST], other;
-    struct octets octets = {0};
     struct hub_opts opts = chat_opts_frozen(1);
     int all = 3 * LOST;
     heard = heard_before_other = 0;
     chat_start(&chat, &opts);
     chat.on_message = hold_and_count;
-    add_text(&octets, "!one");
-    add_text(&octets, "!two");
-    add_text(&octets, ".three");
     for (int i = 0; i < LOST; i++) {
         peer_join(&chat, &senders[i], "lobby");
-        CU_ASSERT_TRUE(peer_send_raw(&senders[i], octets.bytes, octets.len));
+        say_at_once(&senders[i], (const char *const[]){"!one", "!two", ".three", NULL});
     }
     peer_join(&chat, &other, "elsewhere");
     chat_settle(&chat);
@@ -280,11 +277,8 @@ static void what_waits_goes_with_the_hub(void)
 {
     struct chat chat;
     struct peer sender, other;
-    struct octets octets = {0};
     start(&chat, &sender, &other);
-    add_text(&octets, "!one");
-    add_text(&octets, "two");
-    CU_ASSERT_TRUE(peer_send_raw(&sender, octets.bytes, octets.len));
+    say_at_once(&sender, (const char *const[]){"!one", "two", NULL});
     chat_settle(&chat);
     chat_stop(&chat);
     peer_leave(&sender);
