@@ -10,7 +10,8 @@
 struct room_part;
 struct shard;
 
-/* Lets large rooms be written to by io_uring from now on, or says in the log why not. */
+/* Lets large rooms be written to by io_uring, or says in the log why not. On the thread that
+ * creates the shard, too. */
 void flush_open_burst(struct shard *shard);
 
 /* Writes one part's batch, which is full. */

@@ -15,7 +15,6 @@
 #include "core/base/mem.h"
 #include "core/chat/client.h"
 #include "core/chat/client_io.h"
-#include "core/chat/flush.h"
 #include "core/chat/message.h"
 #include "core/chat/room_pick.h"
 #include "core/chat/shard.h"
@@ -97,6 +96,32 @@ enum err hub_create(const struct hub_opts *opts, struct hub **out)
     return ERR_OK;
 }
 
+enum err hub_start(struct hub *hub)
+{
+    for (unsigned i = 0; i < hub->opts.loops; i++)
+        if (loop_start(hub->shards[i]->loop) != ERR_OK)
+            return ERR_SYSTEM;
+    return ERR_OK;
+}
+
+void hub_destroy(struct hub *hub)
+{
+    if (hub == NULL)
+        return;
+    for (unsigned i = 0; i < hub->opts.loops; i++)
+        shard_destroy(hub->shards[i]);
+    mem_free(hub->shards);
+    for (struct list_link *link; (link = list_pop_front(&hub->interest)) != NULL;)
+        room_release(LIST_ENTRY(link, struct room, interest));
+    assert(hub->rooms.count == 0);
+    map_fini(&hub->rooms);
+    room_release(hub->global);
+    pthread_cond_destroy(&hub->drained);
+    lock_fini(&hub->drain_lock);
+    lock_fini(&hub->lock);
+    mem_free(hub);
+}
+
 /* --- start and stop --- */
 
 typedef void shard_fn(struct shard *shard);
@@ -123,34 +148,6 @@ static void call_on_all(struct hub *hub, shard_fn *fn)
             (struct shard_call){.task.run = run_shard_call, .shard = hub->shards[i], .call = fn};
         loop_post(hub->shards[i]->loop, &call->task);
     }
-}
-
-enum err hub_start(struct hub *hub)
-{
-    for (unsigned i = 0; i < hub->opts.loops; i++)
-        if (loop_start(hub->shards[i]->loop) != ERR_OK)
-            return ERR_SYSTEM;
-    if (hub->opts.io_uring)
-        call_on_all(hub, flush_open_burst);
-    return ERR_OK;
-}
-
-void hub_destroy(struct hub *hub)
-{
-    if (hub == NULL)
-        return;
-    for (unsigned i = 0; i < hub->opts.loops; i++)
-        shard_destroy(hub->shards[i]);
-    mem_free(hub->shards);
-    for (struct list_link *link; (link = list_pop_front(&hub->interest)) != NULL;)
-        room_release(LIST_ENTRY(link, struct room, interest));
-    assert(hub->rooms.count == 0);
-    map_fini(&hub->rooms);
-    room_release(hub->global);
-    pthread_cond_destroy(&hub->drained);
-    lock_fini(&hub->drain_lock);
-    lock_fini(&hub->lock);
-    mem_free(hub);
 }
 
 size_t hub_drain(struct hub *hub, uint64_t deadline_ms)

@@ -54,6 +54,8 @@ enum err shard_create(struct hub *hub, unsigned index, struct shard **out)
     slab_init(&shard->clients, sizeof(struct client));
     slab_init(&shard->works, sizeof(struct client_work));
     shard->pool = ws_pool_create(&hub_opts(hub)->limits, &client_ws_handlers);
+    if (hub_opts(hub)->io_uring)
+        flush_open_burst(shard);
     return loop_create(&(struct loop_opts){.name = name,
                                            .arg = shard,
                                            .on_events = on_events,

@@ -8,6 +8,8 @@
 #include <errno.h>
 #include <liburing.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 #include "core/base/mem.h"
 
@@ -25,23 +27,19 @@ struct burst {
     burst_done *done;
     void *arg;
     unsigned count;
+    bool is_disabled; /* so that the ring can be made before its thread is there */
     bool is_broken;
     struct delivery deliveries[BURST_MAX];
 };
 
 /* Kernels before 6.1 do not know that one thread alone uses the ring, and do without. */
-static int open_ring(struct io_uring *ring)
+static int open_ring(struct io_uring *ring, bool *is_disabled)
 {
-    static const unsigned flags[] = {
-        IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN | IORING_SETUP_SUBMIT_ALL, 0};
-    int result = 0;
-    for (size_t i = 0; i < sizeof flags / sizeof *flags; i++) {
-        struct io_uring_params params = {.flags = flags[i]};
-        result = io_uring_queue_init_params(BURST_MAX, ring, &params);
-        if (result != -EINVAL)
-            break;
-    }
-    return result;
+    struct io_uring_params params = {.flags = IORING_SETUP_R_DISABLED | IORING_SETUP_SINGLE_ISSUER |
+                                              IORING_SETUP_DEFER_TASKRUN | IORING_SETUP_SUBMIT_ALL};
+    int result = io_uring_queue_init_params(BURST_MAX, ring, &params);
+    *is_disabled = result >= 0;
+    return result != -EINVAL ? result : io_uring_queue_init(BURST_MAX, ring, 0);
 }
 
 /* Kernels before 5.6 have rings that cannot send, and cannot be asked. */
@@ -60,7 +58,7 @@ struct burst *burst_create(burst_done *done, void *arg)
         errno = ENOMEM;
         return NULL;
     }
-    int result = open_ring(&burst->ring);
+    int result = open_ring(&burst->ring, &burst->is_disabled);
     if (result >= 0 && !can_send(&burst->ring)) {
         io_uring_queue_exit(&burst->ring);
         result = -ENOSYS;
@@ -118,6 +116,15 @@ static unsigned take_results(struct burst *burst)
     return count;
 }
 
+/* The ring is this thread's from now on. liburing 2.3 does not export io_uring_enable_rings. */
+static void enable(struct burst *burst)
+{
+    if (burst->is_disabled && syscall(SYS_io_uring_register, burst->ring.ring_fd,
+                                      IORING_REGISTER_ENABLE_RINGS, NULL, 0) != 0)
+        burst->is_broken = true;
+    burst->is_disabled = false;
+}
+
 /* Until every send that the ring took has its result. */
 static void hand_in(struct burst *burst)
 {
@@ -136,6 +143,7 @@ static void hand_in(struct burst *burst)
 
 void burst_run(struct burst *burst)
 {
+    enable(burst);
     if (!burst->is_broken && burst->count != 0)
         hand_in(burst);
     for (unsigned i = 0; i < burst->count; i++) {

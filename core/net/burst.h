@@ -7,7 +7,7 @@
  *
  *     burst_add … burst_add ─▶ burst_run ─▶ done, for each in the order they were added
  *
- * Threads: the one that created it.
+ * Threads: any creates it; the first one that runs it alone may run it from then on.
  * Owns: its ring; it borrows connections and bytes until burst_run returns.
  */
 
