@@ -312,10 +312,11 @@ static void model_frame(struct model *model)
 
 static void compare_with_model(struct listener *listener, struct slice octets)
 {
+    const char *begin = octets.len != 0 ? octets.ptr : ""; /* nothing can be added to NULL */
     struct model model = {.options = listener->options,
                           .limits = listener->limits,
-                          .at = (const unsigned char *)octets.ptr,
-                          .end = (const unsigned char *)octets.ptr + octets.len};
+                          .at = (const unsigned char *)begin,
+                          .end = (const unsigned char *)begin + octets.len};
     buf_init(&model.heard, MEMORY_MAX);
     buf_init(&model.message, MEMORY_MAX);
     buf_init(&model.packed, MEMORY_MAX);
