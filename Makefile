@@ -63,8 +63,11 @@ asan: ## both kinds of tests under AddressSanitizer and UndefinedBehaviorSanitiz
 	@$(MAKE) --no-print-directory VARIANT=asan unit
 	@E2E_SLOW=3 $(MAKE) --no-print-directory VARIANT=asan e2e
 
+# Its reports are among the first lines of a long output: they are shown where it ends.
 tsan: ## both kinds of tests under ThreadSanitizer
-	@$(MAKE) --no-print-directory VARIANT=tsan unit
+	@rm -f $(BUILD)/tsan/report.*
+	@TSAN_OPTIONS=log_path=$(BUILD)/tsan/report $(MAKE) --no-print-directory VARIANT=tsan unit || \
+		{ cat $(BUILD)/tsan/report.* 2>/dev/null; exit 1; }
 	@E2E_SLOW=5 $(MAKE) --no-print-directory VARIANT=tsan e2e
 
 valgrind: all ## a session of 1,000 clients under memcheck: no leak, no error
@@ -213,13 +216,15 @@ $(OUT)/obj/openapi/embed.o: $(ASSETS)/assets.h
 format: ## format all C files
 	clang-format -i $(SOURCES) $(HEADERS) $(wildcard tests/fuzz/*.c)
 
-# The suites mostly wait; what only computes has the time that they leave, and is shown at the end.
+# The suites mostly wait; what only computes has the time that they leave, and is shown at the end,
+# unless it passed and the suites did not: what failed stands last.
 check: deps deps-test ## what a reviewer runs: format, lint, tests, asan, tsan, valgrind
 	@sh tests/support/deps.sh check
 	@$(MAKE) --no-print-directory check-format all
 	@nice -n 19 $(MAKE) --no-print-directory lint bench-check valgrind >$(BUILD)/beside.log 2>&1 & \
 		beside=$$!; $(MAKE) --no-print-directory asan tsan; result=$$?; \
-		wait $$beside || result=1; cat $(BUILD)/beside.log; exit $$result
+		if ! wait $$beside; then result=1; cat $(BUILD)/beside.log; \
+		elif [ $$result -eq 0 ]; then cat $(BUILD)/beside.log; fi; exit $$result
 
 lint: $(ASSETS)/assets.h ## static checks: includes, banned calls, locks, clang-tidy, cppcheck, warnings
 	sh tests/lint/run.sh -I$(ASSETS) "-DEMBED_DIR='\"$(ASSETS)\"'"

@@ -1,5 +1,6 @@
 /* Clients whose messages wait for a moment behind one of them. */
 #include <CUnit/CUnit.h>
+#include <stdatomic.h>
 #include <string.h>
 
 #include "core/base/buf.h"
@@ -207,15 +208,15 @@ static void who_cannot_be_written_to_is_heard_to_the_end(void)
 
 enum { LOST = 40 };
 
-static int heard, heard_before_other;
+static atomic_int heard, heard_before_other; /* the loop's thread counts, the test's reads */
 
 static void hold_and_count(struct chat *chat, struct client *client, struct slice payload)
 {
     if (payload.ptr[0] != '!' && payload.ptr[0] != '.') {
-        heard_before_other = heard;
+        atomic_store(&heard_before_other, heard);
         return;
     }
-    heard++;
+    atomic_fetch_add(&heard, 1);
     publish_and_hold(chat, client, payload);
 }
 
@@ -232,7 +233,8 @@ static void others_do_not_wait_for_what_the_lost_left(void)
     struct peer senders[LOST], other;
     struct hub_opts opts = chat_opts_frozen(1);
     int all = 3 * LOST;
-    heard = heard_before_other = 0;
+    atomic_store(&heard, 0);
+    atomic_store(&heard_before_other, 0);
     chat_start(&chat, &opts);
     chat.on_message = hold_and_count;
     for (int i = 0; i < LOST; i++) {
