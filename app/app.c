@@ -160,6 +160,7 @@ static enum err start_hub(struct app *app)
         .queue_messages = config->ws_send_queue,
         .queue_bytes = config->ws_send_queue_bytes,
         .queues_bytes = config->ws_send_total_bytes,
+        .midway_bytes = config->ws_receive_total_bytes,
         .ping_interval_ms = config->ws_ping_interval_ms,
         .pong_timeout_ms = config->ws_pong_timeout_ms,
         .message_timeout_ms = config->ws_message_timeout_ms,

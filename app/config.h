@@ -47,6 +47,7 @@ struct config {
     size_t ws_send_queue; /* messages */
     size_t ws_send_queue_bytes;
     size_t ws_send_total_bytes;
+    size_t ws_receive_total_bytes;
     uint64_t http_header_timeout_ms;
     uint64_t ws_message_timeout_ms;
     uint64_t ws_ping_interval_ms;

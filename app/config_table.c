@@ -38,6 +38,8 @@ static const struct config_variable variables[] = {
     {"WS_SEND_QUEUE", "256", CONFIG_SIZE, AT(ws_send_queue), 1, 1000000},
     {"WS_SEND_QUEUE_BYTES", "4194304", CONFIG_SIZE, AT(ws_send_queue_bytes), 1, 1073741824},
     {"WS_SEND_TOTAL_BYTES", "536870912", CONFIG_SIZE, AT(ws_send_total_bytes), 1, 1099511627776},
+    {"WS_RECEIVE_TOTAL_BYTES", "268435456", CONFIG_SIZE, AT(ws_receive_total_bytes), 1,
+     1099511627776},
     {"HTTP_HEADER_TIMEOUT", "10s", CONFIG_DURATION, AT(http_header_timeout_ms), SHORTEST_MS,
      DAY_MS},
     {"WS_MESSAGE_TIMEOUT", "30s", CONFIG_DURATION, AT(ws_message_timeout_ms), SHORTEST_MS, DAY_MS},

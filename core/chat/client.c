@@ -405,9 +405,14 @@ static void begin_closing(struct client *client)
 {
     struct shard *shard = client->shard;
     char bytes[WS_CONTROL_FRAME_MAX];
-    /* In the middle of a frame no Close of the peer's can be made out: ours is the last word. */
-    if (client->close_code == WS_CLOSE_MESSAGE_TIMEOUT)
+    /* In the middle of a frame no Close of the peer's can be made out: ours is the last word, and
+     * nothing is kept of theirs. */
+    if (client->close_code == WS_CLOSE_MESSAGE_TIMEOUT) {
         client->close_received = true;
+        ws_session_fini(&client->session, shard->pool);
+    } else {
+        ws_session_forget_message(&client->session, shard->pool);
+    }
     if (client->close_code == WS_CLOSE_SLOW_CONSUMER && client->work != NULL)
         counter_add(&shard->counters.messages_dropped_total, outq_drop_unsent(&client->work->outq));
     size_t len = ws_frame_write_close(client->close_code, slice_str(client->close_reason), bytes);

@@ -36,6 +36,7 @@ struct hub_opts {
     size_t queue_messages; /* that may wait for one client */
     size_t queue_bytes;
     size_t queues_bytes; /* that may wait for all clients, what several wait for counted once */
+    size_t midway_bytes; /* that messages which are not whole yet may hold, of all clients */
     uint64_t ping_interval_ms;
     uint64_t pong_timeout_ms;
     uint64_t message_timeout_ms;

@@ -273,6 +273,12 @@ static void check_held(struct shard *shard, struct deadline *deadline)
         wake_at(deadline, deadline->now_ms);
 }
 
+static void end_midway(struct client *client, const char *reason)
+{
+    counter_add(&client->shard->counters.message_timeouts_total, 1);
+    client_end(client, WS_CLOSE_MESSAGE_TIMEOUT, reason);
+}
+
 static void check_messages(struct shard *shard, struct deadline *deadline)
 {
     uint64_t limit_ms = hub_opts(shard->hub)->message_timeout_ms;
@@ -281,8 +287,24 @@ static void check_messages(struct shard *shard, struct deadline *deadline)
         if (!is_due(deadline, work->midway_since_ms + limit_ms))
             return;
         list_remove(link);
-        counter_add(&shard->counters.message_timeouts_total, 1);
-        client_end(work->client, WS_CLOSE_MESSAGE_TIMEOUT, "message not finished in time");
+        end_midway(work->client, "message not finished in time");
+    }
+}
+
+/* Each message has its bounds, but many may have begun. Those end that began longest ago, until a
+ * quarter is free; the one that began last is never too much. */
+static void check_midway(struct shard *shard)
+{
+    const struct hub_opts *opts = hub_opts(shard->hub);
+    const struct list_link *head = &shard->midway.head;
+    size_t max = opts->midway_bytes / opts->loops, left = ws_pool_bytes_in_use(shard->pool);
+    if (left <= max)
+        return;
+    while (left > max - max / 4 && head->next != head->prev) {
+        struct client *client = LIST_ENTRY(head->next, struct client_work, midway)->client;
+        left -= ws_session_bytes(&client->session);
+        list_remove(head->next);
+        end_midway(client, "too many messages not finished");
     }
 }
 
@@ -398,6 +420,7 @@ static int on_turn_end(void *arg)
     flush_dirty(shard);
     check_silence(shard, &deadline);
     check_held(shard, &deadline);
+    check_midway(shard);
     check_paced(shard, &deadline);
     check_expiries(shard, &deadline);
     while (!list_is_empty(&shard->due)) {

@@ -148,6 +148,24 @@ size_t ws_pool_in_use(const struct ws_pool *pool)
     return pool->in_use;
 }
 
+size_t ws_pool_bytes_in_use(const struct ws_pool *pool)
+{
+    return pool->bytes_in_use;
+}
+
+static void set_bytes(struct ws_pool *pool, struct ws_parser *parser, size_t bytes)
+{
+    pool->bytes_in_use += bytes - parser->bytes;
+    parser->bytes = bytes;
+}
+
+void ws_pool_count_parser(struct ws_pool *pool, struct ws_parser *parser)
+{
+    const struct ws_message *message = &parser->message;
+    size_t inflater = message->inflater != NULL ? WS_INFLATER_BYTES : 0;
+    set_bytes(pool, parser, WS_PARSER_BYTES + message->bytes.cap + inflater);
+}
+
 struct ws_parser *ws_pool_take_parser(struct ws_pool *pool)
 {
     struct ws_parser *parser = pool->spare;
@@ -168,6 +186,7 @@ void ws_pool_give_parser(struct ws_pool *pool, struct ws_parser *parser)
     if (parser == NULL)
         return;
     pool->in_use--;
+    set_bytes(pool, parser, 0);
     ws_pool_give_inflater(pool, parser->message.inflater);
     parser->message.inflater = NULL;
     bool frame_under_way = parser->header.have > 0;

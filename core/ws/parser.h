@@ -28,6 +28,7 @@ struct ws_parser {
     struct ws_message message;
     unsigned char control[WS_CONTROL_PAYLOAD_MAX]; /* payload of the control frame under way */
     size_t control_len;
+    size_t bytes; /* what it holds, as the pool counted it last; 0 in the pool's list */
 };
 
 /* Whether no frame and no fragmented message is under way. */
@@ -51,7 +52,9 @@ void ws_parser_end_frame(struct ws_parser *parser);
 
 enum {
     WS_POOL_SPARE_PARSERS = 16,
-    WS_POOL_SPARE_INFLATERS = 4, /* about 40 KiB each */
+    WS_POOL_SPARE_INFLATERS = 4,
+    WS_PARSER_BYTES = 5 * 1024, /* about, with wslay's context */
+    WS_INFLATER_BYTES = 40 * 1024,
 };
 
 struct ws_pool {
@@ -60,6 +63,7 @@ struct ws_pool {
     struct ws_parser *spare;
     size_t spare_count;
     size_t in_use;
+    size_t bytes_in_use;
     struct inflater *inflaters[WS_POOL_SPARE_INFLATERS];
     size_t inflater_count;
 };
@@ -68,6 +72,9 @@ struct ws_pool {
 struct ws_parser *ws_pool_take_parser(struct ws_pool *pool);
 /* In whatever state it is. Takes NULL. */
 void ws_pool_give_parser(struct ws_pool *pool, struct ws_parser *parser);
+
+/* Counts anew what a parser holds that stays with its session for now. */
+void ws_pool_count_parser(struct ws_pool *pool, struct ws_parser *parser);
 
 /* At the beginning of a message. NULL when there is no memory. */
 struct inflater *ws_pool_take_inflater(struct ws_pool *pool);

@@ -42,9 +42,26 @@ void ws_session_ignore_data(struct ws_session *session)
     session->data_ignored = true;
 }
 
+void ws_session_forget_message(struct ws_session *session, struct ws_pool *pool)
+{
+    struct ws_parser *parser = session->parser;
+    assert(session->data_ignored);
+    if (parser == NULL)
+        return;
+    ws_pool_give_inflater(pool, parser->message.inflater);
+    parser->message.inflater = NULL;
+    buf_fini(&parser->message.bytes);
+    ws_pool_count_parser(pool, parser);
+}
+
 bool ws_session_is_midway(const struct ws_session *session)
 {
     return session->parser != NULL && !ws_parser_is_idle(session->parser);
+}
+
+size_t ws_session_bytes(const struct ws_session *session)
+{
+    return session->parser != NULL ? session->parser->bytes : 0;
 }
 
 /* --- control frames (RFC 6455 5.5) --- */
@@ -201,6 +218,8 @@ size_t ws_session_feed(struct ws_session *session, struct ws_pool *pool, void *a
     if (feed.parser != NULL && (session->stopped || ws_parser_is_idle(feed.parser))) {
         ws_pool_give_parser(pool, feed.parser);
         session->parser = NULL;
+    } else if (feed.parser != NULL) {
+        ws_pool_count_parser(pool, feed.parser);
     }
     return session->stopped ? 0 : feed.bytes.len;
 }

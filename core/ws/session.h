@@ -52,6 +52,8 @@ struct ws_pool *ws_pool_create(const struct ws_limits *limits, const struct ws_h
 void ws_pool_destroy(struct ws_pool *pool);
 /* Parsers in use now: sessions with a frame or message under way. */
 size_t ws_pool_in_use(const struct ws_pool *pool);
+/* What these hold, in bytes: parsers, what is there of their messages, inflaters. */
+size_t ws_pool_bytes_in_use(const struct ws_pool *pool);
 
 struct ws_parser; /* wslay's context, the message under way, an inflater */
 
@@ -90,5 +92,10 @@ void ws_session_stop(struct ws_session *session);
  * errors are still reported. May be called from a handler. */
 void ws_session_ignore_data(struct ws_session *session);
 
+/* Once data are ignored: gives back what is there of a message. Not from a handler. */
+void ws_session_forget_message(struct ws_session *session, struct ws_pool *pool);
+
 /* Whether a frame or a fragmented message has begun and is not whole yet. */
 bool ws_session_is_midway(const struct ws_session *session);
+/* What it holds for that, in bytes. */
+size_t ws_session_bytes(const struct ws_session *session);

@@ -12,6 +12,7 @@ import {
     assertServes,
     companyFor,
     countsOf,
+    MIB,
     report,
     THREADS,
 } from '../support/hostile.js';
@@ -183,6 +184,33 @@ describe('in time', { concurrency: true }, () => {
                 const took = (performance.now() - begin).toFixed();
                 t.diagnostic(`${closed} closed within ${took} ms, codes ${JSON.stringify(codes)}`);
                 assert.deepEqual({ closed, codes }, { closed: 200, codes: { 4005: 200 } });
+            });
+            await assertNothingLeft(t, pod, before);
+        });
+
+        it('more than WS_RECEIVE_TOTAL_BYTES of them: 4005 for the oldest', async (t) => {
+            const most = 4 * MIB;
+            const env = { WS_RECEIVE_TOTAL_BYTES: String(most), WS_MESSAGE_TIMEOUT: '1440m' };
+            const pod = await serviceFor(t, { env: { ...THREADS, ...env } });
+            const before = await countsOf(pod);
+            const clients = 300;
+            await assertMemory(t, pod, 24, async () => {
+                const options = { kind: 'ping', most: 0, before: 'x'.repeat(65000), stay: true };
+                const peers = attackFor(t, 'flood', pod, { clients, ...options });
+                await within(peers.begun, 20000, 'the beginnings');
+                // Each holds what its buffer has doubled to.
+                const least = clients - most / 65536;
+                const areGone = ({ connections }) => connections <= clients - least;
+                await pod.statsWhere('the oldest gone', areGone);
+                const client = await connect(pod, { room: 'heard' });
+                const data = 'y'.repeat(60000);
+                client.sendFragments([`{"data":"${data}`, '"}']);
+                assert.equal((await client.nextJson()).data, data);
+                client.hangUp();
+                const { closed, codes } = await peers.stop();
+                t.diagnostic(`${closed} of ${clients} closed, codes ${JSON.stringify(codes)}`);
+                assert.ok(closed >= least && closed < clients, `${closed} closed`);
+                assert.deepEqual(codes, { 4005: closed });
             });
             await assertNothingLeft(t, pod, before);
         });

@@ -156,6 +156,7 @@ static int serve(struct echo *echo)
                                       .queue_messages = 1000000,
                                       .queue_bytes = (size_t)1 << 30,
                                       .queues_bytes = (size_t)8 << 30,
+                                      .midway_bytes = (size_t)8 << 30,
                                       .ping_interval_ms = 25000,
                                       .pong_timeout_ms = 60000,
                                       .message_timeout_ms = 60000,

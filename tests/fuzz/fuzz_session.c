@@ -109,8 +109,9 @@ static struct listener listen_to(unsigned char options, struct slice octets, siz
         require(ws_pool_in_use(pool) == (ws_session_is_midway(&listener.session) ? 1 : 0));
         octets = slice_skip(octets, len);
     }
+    require(ws_pool_bytes_in_use(pool) == ws_session_bytes(&listener.session));
     ws_session_fini(&listener.session, pool);
-    require(ws_pool_in_use(pool) == 0);
+    require(ws_pool_in_use(pool) == 0 && ws_pool_bytes_in_use(pool) == 0);
     ws_pool_destroy(pool);
     return listener;
 }

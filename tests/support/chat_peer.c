@@ -43,6 +43,7 @@ struct hub_opts chat_opts(unsigned loops)
         .queue_messages = 1000,
         .queue_bytes = (size_t)64 << 20,
         .queues_bytes = (size_t)256 << 20,
+        .midway_bytes = (size_t)256 << 20,
         .ping_interval_ms = 1000000,
         .pong_timeout_ms = 2000000,
         .message_timeout_ms = 1000000,

@@ -44,6 +44,7 @@
     SUITE("core/ws/frame", frame_tests)                                                            \
     SUITE("core/ws/handshake", handshake_tests)                                                    \
     SUITE("core/ws/session", session_tests)                                                        \
+    SUITE("core/ws/session_pool", session_pool_tests)                                              \
     SUITE("core/chat/announce", announce_tests)                                                    \
     SUITE("core/chat/batch", batch_tests)                                                          \
     SUITE("core/chat/client", client_tests)                                                        \
@@ -51,6 +52,7 @@
     SUITE("core/chat/client_close", client_close_tests)                                            \
     SUITE("core/chat/client_rooms", client_rooms_tests)                                            \
     SUITE("core/chat/client_slow", client_slow_tests)                                              \
+    SUITE("core/chat/client_midway", client_midway_tests)                                          \
     SUITE("core/chat/client_time", client_time_tests)                                              \
     SUITE("core/chat/client_user", client_user_tests)                                              \
     SUITE("core/chat/client_hold", client_hold_tests)                                              \

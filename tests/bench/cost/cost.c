@@ -99,6 +99,7 @@ static bool start_hub(struct bench *bench)
         .queue_messages = 256,
         .queue_bytes = 4 << 20,
         .queues_bytes = 512 << 20,
+        .midway_bytes = 256 << 20,
         .ping_interval_ms = NEVER_MS,
         .pong_timeout_ms = 2 * NEVER_MS,
         .message_timeout_ms = NEVER_MS,

@@ -67,6 +67,7 @@ static void defaults_are_the_contracts(void)
     CU_ASSERT_EQUAL(config.ws_send_queue, 256);
     CU_ASSERT_EQUAL(config.ws_send_queue_bytes, 4194304);
     CU_ASSERT_EQUAL(config.ws_send_total_bytes, 536870912);
+    CU_ASSERT_EQUAL(config.ws_receive_total_bytes, 268435456);
     CU_ASSERT_EQUAL(config.http_header_timeout_ms, 10000);
     CU_ASSERT_EQUAL(config.ws_message_timeout_ms, 30000);
     CU_ASSERT_EQUAL(config.ws_ping_interval_ms, 25000);
@@ -132,6 +133,7 @@ static void numbers_are_taken_from_bound_to_bound(void)
         {"WS_SEND_QUEUE", "1", "1000000", "0", "1000001"},
         {"WS_SEND_QUEUE_BYTES", "1", "1073741824", "0", "1073741825"},
         {"WS_SEND_TOTAL_BYTES", "1", "1099511627776", "0", "1099511627777"},
+        {"WS_RECEIVE_TOTAL_BYTES", "1", "1099511627776", "0", "1099511627777"},
     };
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
         const char *bad[] = {rows[i].above,

@@ -127,96 +127,6 @@ static void with_the_interval_over_the_timeout_nobody_is_pinged(void)
     chat_ends_well(&chat, &peer);
 }
 
-/* A frame's header, a part of its payload, and a fragment of a message that is not the last. */
-static void a_message_must_be_finished_in_time(void)
-{
-    static const struct slice begun[] = {
-        {"\x81", 1}, {"\x81\x85\0\0\0\0he", 8}, {"\x01\x82\0\0\0\0he", 8}};
-    for (size_t i = 0; i < sizeof begun / sizeof *begun; i++) {
-        struct chat chat;
-        struct hub_opts opts = chat_opts_frozen(1);
-        struct peer peer;
-        opts.message_timeout_ms = 50;
-        chat_start(&chat, &opts);
-        peer_join(&chat, &peer, "lobby");
-        CU_ASSERT_TRUE(peer_send_raw(&peer, begun[i].ptr, begun[i].len));
-        chat_settle(&chat);
-        chat_advance(&chat, opts.message_timeout_ms - 1);
-        CU_ASSERT_TRUE(peer_hears_nothing(&peer));
-        chat_advance(&chat, 1);
-        CU_ASSERT_TRUE(peer_hears_close(&peer, WS_CLOSE_MESSAGE_TIMEOUT));
-        CU_ASSERT_EQUAL(chat_count(&chat, message_timeouts_total), 1);
-        chat_ends_well(&chat, &peer);
-    }
-}
-
-/* Pings between the fragments are no progress. */
-static void pings_do_not_put_the_deadline_off(void)
-{
-    struct chat chat;
-    struct hub_opts opts = chat_opts_frozen(1);
-    struct peer peer;
-    struct peer_frame frame;
-    opts.message_timeout_ms = 100;
-    chat_start(&chat, &opts);
-    peer_join(&chat, &peer, "lobby");
-    CU_ASSERT_TRUE(peer_send_raw(&peer, "\x01\x82\0\0\0\0he", 8));
-    chat_settle(&chat);
-    for (int i = 0; i < 100; i++) {
-        CU_ASSERT_TRUE(peer_send(&peer, WS_PING, slice_str("?")));
-        CU_ASSERT_EQUAL_FATAL(peer_receive(&peer, &frame), WS_PONG);
-        chat_advance(&chat, 1);
-    }
-    CU_ASSERT_TRUE(peer_hears_close(&peer, WS_CLOSE_MESSAGE_TIMEOUT));
-    chat_ends_well(&chat, &peer);
-}
-
-/* Each read ends in the middle of a message, for longer than the deadline of one. */
-static void each_whole_message_starts_the_deadline_anew(void)
-{
-    struct chat chat;
-    struct hub_opts opts = chat_opts_frozen(1);
-    struct peer peer;
-    char bytes[16];
-    size_t len = peer_write_frame(0x81, slice_str("hi"), bytes);
-    opts.message_timeout_ms = 400;
-    chat_start(&chat, &opts);
-    peer_join(&chat, &peer, "lobby");
-    CU_ASSERT_TRUE(peer_send_raw(&peer, bytes, 3));
-    chat_settle(&chat);
-    for (int i = 0; i < 10; i++) {
-        char rest_and_begin[16];
-        chat_advance(&chat, opts.message_timeout_ms - 1);
-        memcpy(rest_and_begin, bytes + 3, len - 3);
-        memcpy(rest_and_begin + len - 3, bytes, 3);
-        CU_ASSERT_TRUE_FATAL(peer_send_raw(&peer, rest_and_begin, len));
-        CU_ASSERT_TRUE_FATAL(peer_hears(&peer, "hi"));
-    }
-    CU_ASSERT_EQUAL(chat_count(&chat, message_timeouts_total), 0);
-    chat_advance(&chat, opts.message_timeout_ms);
-    CU_ASSERT_TRUE(peer_hears_close(&peer, WS_CLOSE_MESSAGE_TIMEOUT));
-    chat_ends_well(&chat, &peer);
-}
-
-/* Who has said all waits for nothing. */
-static void a_finished_message_has_no_deadline(void)
-{
-    struct chat chat;
-    struct hub_opts opts = chat_opts_frozen(1);
-    struct peer peer;
-    opts.message_timeout_ms = 50;
-    chat_start(&chat, &opts);
-    peer_join(&chat, &peer, "lobby");
-    CU_ASSERT_TRUE(peer_send_raw(&peer, "\x81\x82\0\0", 4));
-    chat_settle(&chat);
-    CU_ASSERT_TRUE(peer_send_raw(&peer, "\0\0hi", 4));
-    CU_ASSERT_TRUE(peer_hears(&peer, "hi"));
-    chat_advance(&chat, opts.message_timeout_ms * 10);
-    CU_ASSERT_TRUE(peer_hears_nothing(&peer));
-    CU_ASSERT_EQUAL(chat_count(&chat, message_timeouts_total), 0);
-    chat_ends_well(&chat, &peer);
-}
-
 CU_TestInfo client_time_tests[] = {
     {"a_loop_wakes_by_itself_for_what_is_due", a_loop_wakes_by_itself_for_what_is_due},
     {"who_is_silent_is_pinged_then_closed_with_4004",
@@ -226,9 +136,5 @@ CU_TestInfo client_time_tests[] = {
      a_loop_that_stood_still_reads_before_it_judges},
     {"with_the_interval_over_the_timeout_nobody_is_pinged",
      with_the_interval_over_the_timeout_nobody_is_pinged},
-    {"a_message_must_be_finished_in_time", a_message_must_be_finished_in_time},
-    {"pings_do_not_put_the_deadline_off", pings_do_not_put_the_deadline_off},
-    {"each_whole_message_starts_the_deadline_anew", each_whole_message_starts_the_deadline_anew},
-    {"a_finished_message_has_no_deadline", a_finished_message_has_no_deadline},
     CU_TEST_INFO_NULL,
 };
