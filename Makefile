@@ -66,7 +66,7 @@ asan: ## both kinds of tests under AddressSanitizer and UndefinedBehaviorSanitiz
 # Its reports are among the first lines of a long output: they are shown where it ends.
 tsan: ## both kinds of tests under ThreadSanitizer
 	@rm -f $(BUILD)/tsan/report.*
-	@TSAN_OPTIONS=log_path=$(BUILD)/tsan/report $(MAKE) --no-print-directory VARIANT=tsan unit || \
+	@TSAN_OPTIONS="$$TSAN_OPTIONS log_path=$(BUILD)/tsan/report" $(MAKE) --no-print-directory VARIANT=tsan unit || \
 		{ cat $(BUILD)/tsan/report.* 2>/dev/null; exit 1; }
 	@E2E_SLOW=5 $(MAKE) --no-print-directory VARIANT=tsan e2e
 

@@ -133,8 +133,7 @@ static void open_client(struct client *client)
         client_end(client, WS_CLOSE_GOING_AWAY, "server is shutting down");
     else if (client->work->early_lost || arm_expiry(client, true) != ERR_OK)
         client_end(client, WS_CLOSE_INTERNAL, "out of memory");
-    else
-        feed_early(client);
+    feed_early(client); /* who ends is heard as far as its Close */
 }
 
 static void run_attach(struct loop_task *task, struct loop *loop)

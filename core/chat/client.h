@@ -82,17 +82,17 @@ struct client {
     uint8_t state;                  /* enum client_state */
     uint8_t dirty_parts;            /* it is in so many (2: or more) of the turn's dirty parts */
     bool deflate_out : 1;           /* takes frames compressed with a full window */
-    bool close_sent : 1;            /* our Close is queued or out */
-    bool close_received : 1;        /* the peer's Close is here, or can no longer be understood */
-    bool must_flush : 1;            /* at the end of the turn */
-    bool must_leave : 1;            /* likewise, behind that */
-    bool in_long_frame : 1;         /* its last read brought no whole frame, and more is to come */
-    bool throttled : 1;             /* not read from: too much waits for it */
-    bool events : 1;                /* asked for chat.events.v1 */
-    bool told : 1;                  /* its memberships were told (hub_opts.on_member) */
-    bool warned : 1;                /* that its token is soon over (hub_opts.on_expiring) */
-    bool left : 1;                  /* has given up its memberships */
-    bool lost : 1;                  /* its connection broke while something was put by */
+    bool close_sent : 1;     /* our Close is queued or out, or can't be: nothing more is queued */
+    bool close_received : 1; /* the peer's Close is here, or can no longer be understood */
+    bool must_flush : 1;     /* at the end of the turn */
+    bool must_leave : 1;     /* likewise, behind that */
+    bool in_long_frame : 1;  /* its last read brought no whole frame, and more is to come */
+    bool throttled : 1;      /* not read from: too much waits for it */
+    bool events : 1;         /* asked for chat.events.v1 */
+    bool told : 1;           /* its memberships were told (hub_opts.on_member) */
+    bool warned : 1;         /* that its token is soon over (hub_opts.on_expiring) */
+    bool left : 1;           /* has given up its memberships */
+    bool lost : 1;           /* its connection broke while something was put by */
 
     struct ws_session session;
     struct shard *shard;

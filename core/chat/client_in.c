@@ -101,35 +101,56 @@ static bool client_has_stash(const struct client *client)
     return client->work != NULL && client->work->stash != NULL;
 }
 
-/* What a lost client left is due at once; without any it is dropped. */
-static void hurry(struct client *client)
+/* It is looked after at the end of a turn, soon; without memory it is dropped. */
+static void await_visit(struct client *client)
 {
-    if (client_has_stash(client) && client_is_paced(client))
-        client->work->pace_us = 0;
-    else
+    struct shard *shard = client->shard;
+    struct client_work *work = client->state == CLIENT_OPEN ? client_need_work(client) : NULL;
+    if (work == NULL) {
         client_drop(client);
+        return;
+    }
+    work->pace_us = 0;
+    if (!list_has_link(&work->paced))
+        list_push_back(&shard->paced, &work->paced);
+    shard->visits_due = true;
 }
 
 void client_lose(struct client *client)
 {
-    if (client->lost)
+    if (client->lost || client->state == CLIENT_GONE)
         return;
-    if (client_has_stash(client)) {
-        client->lost = true;
-        client->close_sent = true; /* so that nothing more is queued */
-        /* Else it would be told of in every turn. */
-        loop_remove(client->shard->loop, &client->conn.source);
-    }
-    hurry(client);
+    client->lost = true;
+    client->close_sent = true; /* so that nothing more is queued */
+    /* Else it would be told of in every turn. */
+    loop_remove(client->shard->loop, &client->conn.source);
+    await_visit(client);
+}
+
+/* What a lost client left is in its stash, then in the kernel, which ends with the error. */
+static void visit_lost(struct client *client)
+{
+    struct shard *shard = client->shard;
+    size_t got;
+    if (client_has_stash(client))
+        client_feed_stash(client);
+    else if (conn_read(&client->conn, shard->read_buffer, client->read_bytes, &got) == ERR_OK)
+        client_feed(client, slice_of(shard->read_buffer, got));
+    else
+        client_drop(client);
+    if (client->state != CLIENT_GONE)
+        await_visit(client);
 }
 
 void client_unpace(struct client *client)
 {
     if (client->work != NULL)
         list_remove(&client->work->paced);
+    if (client->lost) {
+        visit_lost(client);
+        return;
+    }
     client_feed_stash(client);
-    if (client->lost)
-        hurry(client);
     if (client->state == CLIENT_OPEN)
         client_update_reading(client);
     client_settle(client);

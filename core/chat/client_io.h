@@ -50,8 +50,8 @@ void client_feed(struct client *client, struct slice bytes);
 /* Looks at what was put by; some of it may be put by again. */
 void client_feed_stash(struct client *client);
 
-/* Its connection is broken: nothing more is read or written. What was put by is looked at first, in
- * the pause too, but a few such clients a turn; then, or else at once, it is dropped. */
+/* Its connection is broken: nothing more is written. What it said before that is heard, without
+ * pauses, but of a few such clients a turn; then it is dropped. */
 void client_lose(struct client *client);
 
 /* Reads or rests, by what waits for the client and by its pace. */

@@ -13,6 +13,7 @@
 #include "core/base/log.h"
 #include "core/chat/batch.h"
 #include "core/chat/client.h"
+#include "core/chat/hub.h"
 #include "core/chat/room.h"
 #include "core/chat/shard.h"
 #include "core/net/burst.h"
@@ -79,7 +80,8 @@ static void on_sent(void *arg, void *tag, enum err err, size_t sent)
 void flush_open_burst(struct shard *shard)
 {
     shard->burst = burst_create(on_sent, shard);
-    if (shard->burst == NULL && shard->index == 0)
+    bool is_first = shard->index == 0 || hub_shard(shard->hub, shard->index - 1)->burst != NULL;
+    if (shard->burst == NULL && is_first)
         log_info("io_uring:unavailable", log_str("reason", strerror(errno)));
 }
 

@@ -17,9 +17,8 @@
 #include "core/net/burst.h"
 
 enum {
-    SKIPPED = UINT8_MAX,    /* in a client's dirty_parts, for the moment */
-    UNPACED_IN_A_TURN = 16, /* clients that are read from again after a pause */
-    UNPACED_INFLATED = 4,   /* for so many of them counts one with CLIENT_INFLATED_MAX */
+    SKIPPED = UINT8_MAX,  /* in a client's dirty_parts, for the moment */
+    UNPACED_INFLATED = 4, /* for so many of SHARD_UNPACED_MAX counts one with CLIENT_INFLATED_MAX */
 };
 
 static void on_events(void *arg, struct loop_source *source, uint32_t events)
@@ -312,7 +311,8 @@ static void check_midway(struct shard *shard)
  * that takes here, a turn stays short. The list has no order but by when they were put in. */
 static void check_paced(struct shard *shard, struct deadline *deadline)
 {
-    int left = UNPACED_IN_A_TURN;
+    int left = SHARD_UNPACED_MAX;
+    shard->visits_due = false;
     struct list_link *link = shard->paced.head.next;
     while (link != &shard->paced.head) {
         const struct client_work *work = LIST_ENTRY(link, struct client_work, paced);
@@ -431,6 +431,8 @@ static int on_turn_end(void *arg)
     struct client *ending = first_timer(&shard->ending);
     if (ending != NULL)
         is_due(&deadline, ending->heard_ms + hub_opts(shard->hub)->close_timeout_ms);
+    if (shard->visits_due)
+        return 0;
     if (deadline.next_ms == UINT64_MAX)
         return -1;
     uint64_t wait_ms = deadline.next_ms - deadline.now_ms;

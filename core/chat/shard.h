@@ -29,6 +29,8 @@ enum {
     SHARD_PENDING_MAX = 4096,
     /* Clients whose token is over, or soon is, that one turn takes. */
     SHARD_EXPIRIES_MAX = 256,
+    /* Clients that one turn reads from again after a pause, or visits after they were lost. */
+    SHARD_UNPACED_MAX = 16,
 };
 
 struct burst;
@@ -59,6 +61,7 @@ struct shard {
     struct list midway;     /* clients by when their unfinished message began */
     struct list ending;     /* clients by when their close began */
     struct agenda expiries; /* clients by when their token is over */
+    bool visits_due;        /* to who is lost: the next turn comes at once */
     uint64_t chatter_us;    /* until when the share of frames that end no message is used up */
     uint32_t read_frames;   /* that became whole in the read under way, of all kinds */
     uint32_t read_messages; /* likewise, messages */

@@ -7,10 +7,12 @@
 
 #include <errno.h>
 #include <liburing.h>
+#include <string.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "core/base/log.h"
 #include "core/base/mem.h"
 
 enum { NOT_SENT = -4096 }; /* below every errno */
@@ -116,12 +118,18 @@ static unsigned take_results(struct burst *burst)
     return count;
 }
 
+static void break_off(struct burst *burst, int error)
+{
+    burst->is_broken = true;
+    log_warn("io_uring:failed", log_str("reason", strerror(error)));
+}
+
 /* The ring is this thread's from now on. liburing 2.3 does not export io_uring_enable_rings. */
 static void enable(struct burst *burst)
 {
     if (burst->is_disabled && syscall(SYS_io_uring_register, burst->ring.ring_fd,
                                       IORING_REGISTER_ENABLE_RINGS, NULL, 0) != 0)
-        burst->is_broken = true;
+        break_off(burst, errno);
     burst->is_disabled = false;
 }
 
@@ -135,7 +143,8 @@ static void hand_in(struct burst *burst)
         results += take_results(burst);
         if (submitted >= 0 || submitted == -EINTR)
             continue;
-        burst->is_broken = true;
+        if (!burst->is_broken)
+            break_off(burst, -submitted);
         if (results >= burst->count - io_uring_sq_ready(&burst->ring))
             return;
     }

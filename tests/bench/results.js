@@ -116,7 +116,8 @@ export function verdict(scenario, targets) {
         parts.push(judged(`${digits(own.over_floor)} x floor`, isMet, scenario.overFloor));
     }
     for (const [name, goal] of Object.entries(scenario.under ?? {})) {
-        parts.push(...ofPeer(own, name, targets[name], goal));
+        if (targets[name]) parts.push(...ofPeer(own, name, targets[name], goal));
+        else parts.push(`${name} not measured`);
     }
     if (parts.length === 0) parts.push(...ofPeer(own, 'go', targets.go));
     return parts.join('; ');

@@ -182,14 +182,25 @@ static void run_gate(struct loop_task *task, struct loop *loop)
     mem_free(gate);
 }
 
-struct chat_gate *chat_hold(struct chat *chat, unsigned loop)
+struct chat_gate *chat_hold_next(struct chat *chat, unsigned loop)
 {
     struct chat_gate *gate = mem_zalloc(sizeof *gate);
     gate->task.run = run_gate;
     sem_init(&gate->reached, 0, 0);
     sem_init(&gate->open, 0, 0);
     loop_post(chat->loops[loop], &gate->task);
+    return gate;
+}
+
+void chat_await_gate(struct chat_gate *gate)
+{
     wait_for(&gate->reached);
+}
+
+struct chat_gate *chat_hold(struct chat *chat, unsigned loop)
+{
+    struct chat_gate *gate = chat_hold_next(chat, loop);
+    chat_await_gate(gate);
     return gate;
 }
 

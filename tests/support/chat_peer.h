@@ -58,6 +58,11 @@ void chat_run_on(struct chat *chat, unsigned loop, void (*run)(void *arg), void 
 /* Lets the loop stand still, so that all that is posted until chat_release is one turn's. */
 struct chat_gate *chat_hold(struct chat *chat, unsigned loop);
 void chat_release(struct chat_gate *gate);
+/* The same without waiting until it stands. While the loop stands at another gate already, this one
+ * is reached in its next turn, behind that turn's events; what is posted behind it comes right
+ * after it, with no events in between. */
+struct chat_gate *chat_hold_next(struct chat *chat, unsigned loop);
+void chat_await_gate(struct chat_gate *gate);
 /* Settles until it is so. False: it never came to be. */
 bool chat_await(struct chat *chat, bool (*is_so)(struct chat *chat, void *arg), void *arg);
 /* No client is there any more. */

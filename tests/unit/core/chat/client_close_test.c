@@ -4,6 +4,7 @@
 #include <string.h>
 #include <sys/socket.h>
 
+#include "core/base/clock.h"
 #include "core/base/mem.h"
 #include "core/chat/shard.h"
 #include "tests/support/chat_peer.h"
@@ -363,6 +364,28 @@ static void may_break_while_its_close_is_on_its_way(void)
     }
 }
 
+/* Ended before its socket came, while all are: the Close that came early is the answer to ours. */
+static void a_close_that_came_early_is_heard(void)
+{
+    struct chat chat;
+    struct hub_opts opts = chat_opts(1);
+    struct peer peer;
+    char early[32];
+    opts.queue_messages = 1;
+    chat_start(&chat, &opts);
+    CU_ASSERT_EQUAL(peer_admit(&chat, &peer, "lobby"), ERR_OK);
+    for (int i = 0; i < 2; i++) {
+        CU_ASSERT_TRUE(chat_publish(&chat, "lobby", "x"));
+        chat_settle(&chat);
+    }
+    CU_ASSERT_EQUAL(hub_drain(chat.hub, clock_monotonic_ms()), 1);
+    size_t len = peer_write_frame(0x88, slice_of("\x03\xE8", 2), early);
+    peer_attach(&peer, slice_of(early, len));
+    CU_ASSERT_TRUE(peer_hears_close(&peer, WS_CLOSE_SLOW_CONSUMER));
+    CU_ASSERT_TRUE(peer_hears_end(&peer));
+    chat_ends_well(&chat, &peer);
+}
+
 CU_TestInfo client_close_tests[] = {
     {"the_peers_close_code_is_echoed", the_peers_close_code_is_echoed},
     {"breaking_a_rule_ends_with_its_code", breaking_a_rule_ends_with_its_code},
@@ -382,6 +405,7 @@ CU_TestInfo client_close_tests[] = {
     {"a_reply_that_is_owed_comes_before_the_close", a_reply_that_is_owed_comes_before_the_close},
     {"the_close_comes_behind_what_waits", the_close_comes_behind_what_waits},
     {"may_be_dropped_while_its_close_is_on_its_way", may_be_dropped_while_its_close_is_on_its_way},
+    {"a_close_that_came_early_is_heard", a_close_that_came_early_is_heard},
     {"may_break_while_its_close_is_on_its_way", may_break_while_its_close_is_on_its_way},
     CU_TEST_INFO_NULL,
 };
