@@ -90,6 +90,19 @@ const struct event *events_find(struct slice name)
 
 /* --- answers --- */
 
+enum { REFUSED_LINES_MAX = 10 };
+
+/* A peer may have as many refused as it likes: so many lines a second, of each loop. */
+static bool may_log_refusal(struct shard *shard)
+{
+    uint64_t now_ms = loop_now_ms(shard->loop);
+    if (now_ms >= shard->refused_since_ms + 1000) {
+        shard->refused_since_ms = now_ms;
+        shard->refused_lines = 0;
+    }
+    return shard->refused_lines++ < REFUSED_LINES_MAX;
+}
+
 /* Whose message was refused, and where it was meant to go as far as that could be read. */
 static void log_refusal(const struct client *client, const struct fault *fault,
                         const struct envelope *failed)
@@ -108,7 +121,9 @@ static void send_error(struct client *client, const struct fault *fault,
 {
     struct shard *shard = client_shard(client);
     counter_add(&shard->counters.errors_total[fault->code], 1);
-    if (fault->code != FAULT_RATE_LIMITED) /* those are logged by handlers/limits.h, one for many */
+    client_count_refused(client);
+    /* Those over a limit are logged by handlers/limits.h, one for many. */
+    if (fault->code != FAULT_RATE_LIMITED && may_log_refusal(shard))
         log_refusal(client, fault, failed);
     buf_clear(&shard->scratch);
     envelope_append_error_with(&shard->scratch, fault, failed, extras, extras_count);

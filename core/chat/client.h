@@ -54,12 +54,17 @@ enum {
     /* And no more than this, and a message, of what was compressed: a few bytes become many. What
      * is behind it waits for the end of the turn, when a few of all who wait have theirs. */
     CLIENT_INFLATED_MAX = 64 * 1024,
-    /* Frames that end no message (pings, pongs, fragments) have this share of the loop's time, all
-     * clients together: so many microseconds each, and so many ahead. Whoever brings fewer than
-     * CLIENT_CHATTER_FREE in a read never waits for that. */
+    /* Frames that end no message (pings, pongs, fragments), and messages that are refused, have
+     * this share of the loop's time, all clients together: so many microseconds each, and so many
+     * ahead. Whoever brings fewer than CLIENT_CHATTER_FREE in a read never waits for that. */
     CLIENT_CHATTER_US = 2,
     CLIENT_CHATTER_AHEAD_US = 2000,
     CLIENT_CHATTER_FREE = 16,
+    /* Who brought so much in a read is heavy: it is read from at the end of the turn, when all
+     * others were, and of all such clients a turn takes SHARD_HEAVY_MAX. What a read costs: one for
+     * each frame, and one for each so many bytes. */
+    CLIENT_HEAVY_FROM = 16,
+    CLIENT_COST_BYTES = 1024,
     CLIENT_EXPIRING_MS = 60 * 1000, /* so long before its token is over it is told (hub_opts) */
     CLIENT_REFUSALS_MAX = 100,      /* within a minute: so many end the client */
 };
@@ -87,6 +92,7 @@ struct client {
     bool must_flush : 1;     /* at the end of the turn */
     bool must_leave : 1;     /* likewise, behind that */
     bool in_long_frame : 1;  /* its last read brought no whole frame, and more is to come */
+    bool heavy : 1;          /* its last read brought much */
     bool throttled : 1;      /* not read from: too much waits for it */
     bool events : 1;         /* asked for chat.events.v1 */
     bool told : 1;           /* its memberships were told (hub_opts.on_member) */
@@ -260,6 +266,12 @@ bool client_is_critical(const struct client *client);
 
 /* Whether half of what may wait for it does. */
 bool client_is_behind(const struct client *client);
+
+/* For on_message, on the client's loop: the message is refused. */
+void client_count_refused(struct client *client);
+
+/* Reads from a heavy client, or does not if it may not be read from now. */
+void client_read_heavy(struct client *client);
 
 /* The pause for its pace is over. */
 void client_unpace(struct client *client);

@@ -79,6 +79,11 @@ static void count_chatter(struct client *client, uint32_t frames)
         pause_until(client, shard->chatter_us);
 }
 
+void client_count_refused(struct client *client)
+{
+    client->shard->read_refused++;
+}
+
 void client_hold(struct client *client, uint64_t ms)
 {
     if (client->state != CLIENT_OPEN)
@@ -242,16 +247,19 @@ static void look_at(struct client *client, struct slice bytes)
 {
     struct shard *shard = client->shard;
     uint32_t frames = client->session.frames;
-    size_t left;
-    shard->read_messages = 0;
+    size_t left, len = bytes.len;
+    shard->read_messages = shard->read_refused = 0;
     client->session.inflated = 0;
     do {
         left = ws_session_feed(&client->session, shard->pool, client, bytes);
         bytes = slice_skip(bytes, bytes.len - left);
     } while (left != 0 && !put_by(client, bytes));
     shard->read_frames = client->session.frames - frames;
+    shard->read_cost = 1 + shard->read_frames + (uint32_t)(len / CLIENT_COST_BYTES) +
+                       client->session.inflated / CLIENT_COST_BYTES;
+    client->heavy = shard->read_cost > CLIENT_HEAVY_FROM;
     client->in_long_frame = shard->read_frames == 0 && ws_session_is_midway(&client->session);
-    count_chatter(client, shard->read_frames - shard->read_messages);
+    count_chatter(client, shard->read_frames - shard->read_messages + shard->read_refused);
     if (client->state == CLIENT_OPEN)
         judge_progress(client);
 }
@@ -293,10 +301,43 @@ void client_feed(struct client *client, struct slice bytes)
         adapt_reading(client, bytes.len);
 }
 
-void client_on_events(struct client *client, uint32_t events)
+static void read_once(struct client *client)
 {
     struct shard *shard = client->shard;
     size_t got;
+    /* Where a read brings no whole frame there is nothing to be fair about. */
+    size_t size = client->in_long_frame ? SHARD_READ_BYTES : client->read_bytes;
+    /* What comes of one read must not take all the room that its queue has left. */
+    if (client_is_pressed(client))
+        size = CLIENT_READ_PRESSED;
+    enum err err = conn_read(&client->conn, shard->read_buffer, size, &got);
+    if (err == ERR_OK)
+        client_feed(client, slice_of(shard->read_buffer, got));
+    else if (err != ERR_AGAIN)
+        client_drop(client);
+    client_settle(client);
+}
+
+void client_read_heavy(struct client *client)
+{
+    bool may_read = (client->conn.source.interest & EPOLLIN) != 0 && !client_has_stash(client);
+    if (client->state != CLIENT_GONE && !client->lost && may_read)
+        read_once(client);
+    else
+        client_settle(client);
+}
+
+/* False without memory: then it is read from now. */
+static bool put_off(struct client *client)
+{
+    struct client_work *work = client_need_work(client);
+    if (work != NULL && !list_has_link(&work->heavy))
+        list_push_back(&client->shard->heavy, &work->heavy);
+    return work != NULL;
+}
+
+void client_on_events(struct client *client, uint32_t events)
+{
     if (client->state == CLIENT_GONE || client->lost)
         return;
     if ((events & EPOLLOUT) != 0)
@@ -309,15 +350,8 @@ void client_on_events(struct client *client, uint32_t events)
             client_lose(client);
         return;
     }
-    /* Where a read brings no whole frame there is nothing to be fair about. */
-    size_t size = client->in_long_frame ? SHARD_READ_BYTES : client->read_bytes;
-    /* What comes of one read must not take all the room that its queue has left. */
-    if (client_is_pressed(client))
-        size = CLIENT_READ_PRESSED;
-    enum err err = conn_read(&client->conn, shard->read_buffer, size, &got);
-    if (err == ERR_OK)
-        client_feed(client, slice_of(shard->read_buffer, got));
-    else if (err != ERR_AGAIN)
-        client_drop(client);
-    client_settle(client);
+    if (client->heavy && (events & (EPOLLHUP | EPOLLERR)) == 0 && put_off(client))
+        return;
+    client->shard->light_ms = loop_now_ms(client->shard->loop);
+    read_once(client);
 }

@@ -28,6 +28,7 @@ void client_end_work(struct client *client)
         return;
     list_remove(&work->midway);
     list_remove(&work->paced);
+    list_remove(&work->heavy);
     outq_fini(&work->outq);
     mem_free(work->stash);
     mem_free(work->said);
@@ -41,7 +42,8 @@ static bool is_in_use(const struct client *client)
     const struct client_work *work = client->work;
     return client->state != CLIENT_OPEN || client->close_reason != NULL ||
            !outq_is_empty(&work->outq) || work->stash != NULL || list_has_link(&work->midway) ||
-           list_has_link(&work->paced) || work->pace_us > loop_now_ms(client->shard->loop) * 1000;
+           list_has_link(&work->paced) || list_has_link(&work->heavy) ||
+           work->pace_us > loop_now_ms(client->shard->loop) * 1000;
 }
 
 void client_settle(struct client *client)

@@ -35,6 +35,7 @@ struct client_work {
     struct loop_task arrival; /* of its socket, or of word that none will come */
     struct list_link midway;  /* in the shard's midway */
     struct list_link paced;   /* in the shard's paced, while it is not read from for its pace */
+    struct list_link heavy;   /* in the shard's heavy, while there is something to be read */
     struct stash *stash;      /* what came with the socket, or was read behind a message that held
                                * the rest up; then it is in paced, too */
     struct outq outq;

@@ -45,8 +45,8 @@ enum err shard_create(struct hub *hub, unsigned index, struct shard **out)
     shard->index = index;
     compressor_init(&shard->compressor);
     buf_init(&shard->scratch, SIZE_MAX / 2);
-    struct list *lists[] = {&shard->dirty, &shard->due,    &shard->quiet, &shard->pinged,
-                            &shard->paced, &shard->midway, &shard->ending};
+    struct list *lists[] = {&shard->dirty, &shard->due,   &shard->quiet,  &shard->pinged,
+                            &shard->paced, &shard->heavy, &shard->midway, &shard->ending};
     for (size_t i = 0; i < sizeof lists / sizeof *lists; i++)
         list_init(lists[i]);
     agenda_init(&shard->expiries);
@@ -332,6 +332,22 @@ static void check_paced(struct shard *shard, struct deadline *deadline)
     }
 }
 
+/* However many bring much at once, those who bring little wait for a part of it at most. Nothing is
+ * lost by that when there are no others: the next turn comes at once. */
+static void read_heavy(struct shard *shard, struct deadline *deadline)
+{
+    bool has_others = deadline->now_ms <= shard->light_ms + SHARD_LIGHT_MS;
+    int left = should_rest(shard) ? 0 : has_others ? SHARD_HEAVY_MAX : INT_MAX;
+    struct list_link *link;
+    while (left > 0 && (link = list_pop_front(&shard->heavy)) != NULL) {
+        shard->read_cost = 1;
+        client_read_heavy(LIST_ENTRY(link, struct client_work, heavy)->client);
+        left -= (int)shard->read_cost;
+    }
+    if (!list_is_empty(&shard->heavy))
+        wake_at(deadline, deadline->now_ms);
+}
+
 /* Tokens that were issued together are over together: each turn takes some of them. */
 static void check_expiries(struct shard *shard, struct deadline *deadline)
 {
@@ -413,20 +429,29 @@ static void leave_due(struct shard *shard)
     }
 }
 
+static void settle_due(struct shard *shard)
+{
+    while (!list_is_empty(&shard->due)) {
+        flush_due(shard);
+        leave_due(shard);
+    }
+}
+
 static int on_turn_end(void *arg)
 {
     struct shard *shard = arg;
     struct deadline deadline = {.now_ms = loop_now_ms(shard->loop), .next_ms = UINT64_MAX};
     flush_dirty(shard);
+    settle_due(shard);
+    /* Behind the writes, so that it is known who does not take the answers; and before all that
+     * says when the loop has to wake. */
+    read_heavy(shard, &deadline);
     check_silence(shard, &deadline);
     check_held(shard, &deadline);
     check_midway(shard);
     check_paced(shard, &deadline);
     check_expiries(shard, &deadline);
-    while (!list_is_empty(&shard->due)) {
-        flush_due(shard);
-        leave_due(shard);
-    }
+    settle_due(shard);
     /* Who began to end in this very turn is looked after in time, too. */
     struct client *ending = first_timer(&shard->ending);
     if (ending != NULL)

@@ -31,6 +31,10 @@ enum {
     SHARD_EXPIRIES_MAX = 256,
     /* Clients that one turn reads from again after a pause, or visits after they were lost. */
     SHARD_UNPACED_MAX = 16,
+    /* What reading from heavy clients may cost in a turn (CLIENT_COST_BYTES), about a quarter of a
+     * millisecond, while there are others: one of them said something so long ago at most. */
+    SHARD_HEAVY_MAX = 256,
+    SHARD_LIGHT_MS = 10,
 };
 
 struct burst;
@@ -58,13 +62,20 @@ struct shard {
     struct list quiet;      /* clients by when they were last heard */
     struct list pinged;     /* the same, those that were sent a ping since */
     struct list paced;      /* clients that are not read from for a moment */
+    struct list heavy;      /* clients that bring much, to be read from at the end of the turn */
     struct list midway;     /* clients by when their unfinished message began */
     struct list ending;     /* clients by when their close began */
     struct agenda expiries; /* clients by when their token is over */
+    uint64_t light_ms;      /* when a client that is not heavy said something */
     bool visits_due;        /* to who is lost: the next turn comes at once */
     uint64_t chatter_us;    /* until when the share of frames that end no message is used up */
     uint32_t read_frames;   /* that became whole in the read under way, of all kinds */
     uint32_t read_messages; /* likewise, messages */
+    uint32_t read_refused;  /* of these, those that were refused */
+    uint32_t read_cost;     /* what the last read cost */
+
+    uint64_t refused_since_ms; /* refused messages that the log tells of are counted from here on */
+    uint32_t refused_lines;
 
     /* Memory of its clients, and of what they have under way (client_work.h); the thread that
      * admits a client takes from both. */

@@ -55,6 +55,7 @@
     SUITE("core/chat/client_midway", client_midway_tests)                                          \
     SUITE("core/chat/client_time", client_time_tests)                                              \
     SUITE("core/chat/client_user", client_user_tests)                                              \
+    SUITE("core/chat/client_heavy", client_heavy_tests)                                            \
     SUITE("core/chat/client_hold", client_hold_tests)                                              \
     SUITE("core/chat/client_refusals", client_refusals_tests)                                      \
     SUITE("core/chat/client_work", client_work_tests)                                              \

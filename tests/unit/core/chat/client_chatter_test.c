@@ -1,4 +1,5 @@
-/* Frames that end no message: the share of the loop's time that they all have together. */
+/* Frames that end no message, and messages that are refused: the share of the loop's time that they
+ * all have together. */
 #include <CUnit/CUnit.h>
 
 #include "core/chat/client.h"
@@ -94,6 +95,26 @@ static void messages_are_not_of_it(void)
     chat_ends_well(&chat, &peer);
 }
 
+static void refuse(struct chat *chat, struct client *client, struct slice payload)
+{
+    (void)chat;
+    (void)payload;
+    client_count_refused(client);
+}
+
+static void messages_that_are_refused_are(void)
+{
+    for (unsigned more = 0; more <= 1; more++) {
+        struct chat chat;
+        struct peer peer;
+        begin(&chat, &peer);
+        chat.on_message = refuse;
+        bool held = is_held_after(&chat, &peer, WS_TEXT, READS + more, CLIENT_CHATTER_FREE);
+        CU_ASSERT_EQUAL(held, more > 0);
+        chat_ends_well(&chat, &peer);
+    }
+}
+
 /* What waits is read when the share is there again. */
 static void a_flood_goes_on_later(void)
 {
@@ -115,6 +136,7 @@ CU_TestInfo client_chatter_tests[] = {
     {"a_flood_waits_once_the_share_is_used_up", a_flood_waits_once_the_share_is_used_up},
     {"the_share_is_one_for_all", the_share_is_one_for_all},
     {"messages_are_not_of_it", messages_are_not_of_it},
+    {"messages_that_are_refused_are", messages_that_are_refused_are},
     {"a_flood_goes_on_later", a_flood_goes_on_later},
     CU_TEST_INFO_NULL,
 };
