@@ -98,7 +98,7 @@ struct client {
     bool told : 1;           /* its memberships were told (hub_opts.on_member) */
     bool warned : 1;         /* that its token is soon over (hub_opts.on_expiring) */
     bool left : 1;           /* has given up its memberships */
-    bool lost : 1;           /* its connection broke while something was put by */
+    bool lost : 1;           /* its connection broke: what it said before is heard yet */
 
     struct ws_session session;
     struct shard *shard;
