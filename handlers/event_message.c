@@ -48,6 +48,7 @@ static bool pass_on(const struct event_call *call)
                                             .name = call->room_name,
                                             .room = call->room,
                                             .from = client_user_id(call->client),
+                                            .heavy = client_is_heavy(call->client),
                                             .received_ns = call->received_ns};
     if (publish(call->service, &publication, &tools) != ERR_OK) {
         const struct fault fault = {.code = FAULT_INTERNAL, .message = "out of memory"};

@@ -8,14 +8,18 @@
 #include "handlers/service.h"
 
 /* Gives what stands in the scratch to all who get it. */
-static enum err give_out(struct service *service, struct slice name, struct room *room,
-                         uint64_t received_ns, const struct publish_tools *tools)
+static enum err give_out(struct service *service, const struct publication *publication,
+                         const struct publish_tools *tools)
 {
     struct buf *json = tools->scratch;
+    struct slice name = publication->name;
+    struct room *room = publication->room;
     struct message *message =
-        json->err == ERR_OK ? message_try_create(WS_TEXT, buf_slice(json), received_ns) : NULL;
+        json->err == ERR_OK ? message_try_create(WS_TEXT, buf_slice(json), publication->received_ns)
+                            : NULL;
     if (message == NULL)
         return ERR_NOMEM;
+    message->heavy = publication->heavy;
     if (room != NULL)
         hub_publish(service->hub, room, message, tools->compressor);
     if (service->bus != NULL)
@@ -34,7 +38,9 @@ void publish_to_user(struct service *service, struct slice user, uint64_t receiv
     memcpy(name + prefix_len, user.ptr, user.len);
     struct slice group = slice_of(name, prefix_len + user.len);
     struct room *room = hub_find_room(service->hub, group);
-    (void)give_out(service, group, room, received_ns, tools);
+    const struct publication publication = {
+        .name = group, .room = room, .received_ns = received_ns};
+    (void)give_out(service, &publication, tools);
     room_release(room);
 }
 
@@ -43,5 +49,5 @@ enum err publish(struct service *service, const struct publication *publication,
 {
     buf_clear(tools->scratch);
     envelope_append(tools->scratch, publication->envelope, publication->name, publication->from);
-    return give_out(service, publication->name, publication->room, publication->received_ns, tools);
+    return give_out(service, publication, tools);
 }

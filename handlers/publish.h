@@ -29,6 +29,7 @@ struct publication {
     struct slice name;    /* of the room; ptr NULL: everybody */
     struct room *room;    /* NULL: it has no members on this pod */
     struct slice from;    /* where the envelope has none */
+    bool heavy;           /* of a client that brings much */
     uint64_t received_ns; /* clock_monotonic_ns */
 };
 

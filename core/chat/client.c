@@ -217,6 +217,11 @@ struct shard *client_shard(const struct client *client)
     return client->shard;
 }
 
+bool client_is_heavy(const struct client *client)
+{
+    return client->heavy;
+}
+
 struct room *client_home(const struct client *client)
 {
     return client->home;

@@ -141,6 +141,8 @@ const struct user *client_user(const struct client *client);
 /* The user's id; of somebody without a token, the client's. What its messages are from. */
 struct slice client_user_id(const struct client *client);
 struct shard *client_shard(const struct client *client);
+/* Whether its last read brought much; on its loop. */
+bool client_is_heavy(const struct client *client);
 
 /* Where its messages go that name no room: the room of its path or query, even after it left that;
  * NULL when it has none. Not counted for the caller. */

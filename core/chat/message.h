@@ -26,6 +26,7 @@ struct message {
     uint64_t received_ns;  /* clock_monotonic_ns when this pod took it in */
     struct blob *plain;    /* frame header, then the payload */
     size_t payload_at;     /* where the payload begins in `plain` */
+    bool heavy;            /* of a client that brings much (client.h); before it is shared */
     enum ws_opcode opcode; /* WS_TEXT; WS_BINARY in the echo build */
     struct blob *deflated; /* the compressed frame; NULL where it is not worth it */
 };

@@ -88,6 +88,8 @@ void shard_take(struct shard *shard, struct room *room, const struct message *me
     assert(loop_is_current(shard->loop));
     if (part->count == 0)
         return; /* all have left meanwhile */
+    if (!message->heavy)
+        shard->light_ms = loop_now_ms(shard->loop);
     enum err err = room_part_append(part, message);
     if (err == ERR_FULL) {
         flush_part(shard, part);

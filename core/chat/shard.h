@@ -32,7 +32,8 @@ enum {
     /* Clients that one turn reads from again after a pause, or visits after they were lost. */
     SHARD_UNPACED_MAX = 16,
     /* What reading from heavy clients may cost in a turn (CLIENT_COST_BYTES), about a quarter of a
-     * millisecond, while there are others: one of them said something so long ago at most. */
+     * millisecond, while there are others: one of them said something, here or to members here, so
+     * long ago at most. */
     SHARD_HEAVY_MAX = 256,
     SHARD_LIGHT_MS = 10,
 };
@@ -66,7 +67,7 @@ struct shard {
     struct list midway;     /* clients by when their unfinished message began */
     struct list ending;     /* clients by when their close began */
     struct agenda expiries; /* clients by when their token is over */
-    uint64_t light_ms;      /* when a client that is not heavy said something */
+    uint64_t light_ms;      /* when somebody who is not heavy said something, here or to members */
     bool visits_due;        /* to who is lost: the next turn comes at once */
     uint64_t chatter_us;    /* until when the share of frames that end no message is used up */
     uint32_t read_frames;   /* that became whole in the read under way, of all kinds */

@@ -158,6 +158,26 @@ static void others_count_for_a_moment(void)
     }
 }
 
+/* So that what others, elsewhere, say to members here is not held up; unless they are heavy, too.
+ */
+static void who_says_something_elsewhere_counts(void)
+{
+    for (int heavy = 0; heavy <= 1; heavy++) {
+        struct fixture fixture;
+        begin(&fixture);
+        struct message *message = message_try_create(WS_TEXT, slice_str("hi"), 0);
+        message->heavy = heavy;
+        struct room *room = hub_find_room(fixture.chat.hub, slice_str("lobby"));
+        hub_publish(fixture.chat.hub, room, message, &fixture.chat.compressor);
+        chat_settle(&fixture.chat);
+        bool is_bounded = flood_all(&fixture, false) <= SHARD_HEAVY_MAX + READ_FRAMES;
+        CU_ASSERT_EQUAL(is_bounded, !heavy);
+        message_release(message);
+        room_release(room);
+        end(&fixture);
+    }
+}
+
 /* With what it said so far unread: nothing of it is lost, and nobody else is disturbed. */
 static void one_that_is_put_off_may_end(void)
 {
@@ -208,6 +228,7 @@ CU_TestInfo client_heavy_tests[] = {
      a_turn_takes_so_much_of_them_while_there_are_others},
     {"alone_they_have_all_of_it", alone_they_have_all_of_it},
     {"others_count_for_a_moment", others_count_for_a_moment},
+    {"who_says_something_elsewhere_counts", who_says_something_elsewhere_counts},
     {"one_that_is_put_off_may_end", one_that_is_put_off_may_end},
     {"a_pause_that_begins_late_in_a_turn_ends", a_pause_that_begins_late_in_a_turn_ends},
     CU_TEST_INFO_NULL,
