@@ -132,16 +132,20 @@ void client_lose(struct client *client)
     await_visit(client);
 }
 
-/* What a lost client left is in its stash, then in the kernel, which ends with the error. */
+/* What a lost client left is in its stash, then in the kernel, which ends with the error. That of
+ * one who only floods is not worth anybody's time. */
 static void visit_lost(struct client *client)
 {
     struct shard *shard = client->shard;
     size_t got;
+    shard->read_chatter = 0;
     if (client_has_stash(client))
         client_feed_stash(client);
     else if (conn_read(&client->conn, shard->read_buffer, client->read_bytes, &got) == ERR_OK)
         client_feed(client, slice_of(shard->read_buffer, got));
     else
+        client_drop(client);
+    if (shard->read_chatter >= CLIENT_CHATTER_FREE)
         client_drop(client);
     if (client->state != CLIENT_GONE)
         await_visit(client);
@@ -259,7 +263,8 @@ static void look_at(struct client *client, struct slice bytes)
                        client->session.inflated / CLIENT_COST_BYTES;
     client->heavy = shard->read_cost > CLIENT_HEAVY_FROM;
     client->in_long_frame = shard->read_frames == 0 && ws_session_is_midway(&client->session);
-    count_chatter(client, shard->read_frames - shard->read_messages + shard->read_refused);
+    shard->read_chatter = shard->read_frames - shard->read_messages + shard->read_refused;
+    count_chatter(client, shard->read_chatter);
     if (client->state == CLIENT_OPEN)
         judge_progress(client);
 }
@@ -344,13 +349,12 @@ void client_on_events(struct client *client, uint32_t events)
         client_schedule_flush(client);
     if ((events & (EPOLLIN | EPOLLHUP | EPOLLERR)) == 0)
         return;
-    /* A broken connection is told of in a pause, too. */
-    if (client_has_stash(client)) {
-        if ((events & (EPOLLHUP | EPOLLERR)) != 0)
-            client_lose(client);
+    bool is_broken = (events & (EPOLLHUP | EPOLLERR)) != 0; /* told of in a pause, too */
+    if (is_broken && (client->heavy || client_has_stash(client))) {
+        client_lose(client);
         return;
     }
-    if (client->heavy && (events & (EPOLLHUP | EPOLLERR)) == 0 && put_off(client))
+    if (client_has_stash(client) || (client->heavy && put_off(client)))
         return;
     client->shard->light_ms = loop_now_ms(client->shard->loop);
     read_once(client);

@@ -73,6 +73,7 @@ struct shard {
     uint32_t read_frames;   /* that became whole in the read under way, of all kinds */
     uint32_t read_messages; /* likewise, messages */
     uint32_t read_refused;  /* of these, those that were refused */
+    uint32_t read_chatter;  /* frames of the last read that said nothing */
     uint32_t read_cost;     /* what the last read cost */
 
     uint64_t refused_since_ms; /* refused messages that the log tells of are counted from here on */

@@ -199,6 +199,30 @@ static void one_that_is_put_off_may_end(void)
     end(&fixture);
 }
 
+static void refuse(struct chat *chat, struct client *client, struct slice payload)
+{
+    count(chat, client, payload);
+    client_count_refused(client);
+}
+
+/* What others left is (client_hold_test.c). */
+static void what_a_flooder_left_is_not_heard(void)
+{
+    struct fixture fixture;
+    begin(&fixture);
+    fixture.chat.on_message = refuse;
+    struct chat_gate *gate = chat_hold(&fixture.chat, 0);
+    flood(&fixture.heavy[0], FLOOD_FRAMES);
+    peer_leave(&fixture.heavy[0]);
+    chat_release(gate);
+    for (int i = 1; i < HEAVY; i++)
+        peer_leave(&fixture.heavy[i]);
+    peer_leave(&fixture.light);
+    CU_ASSERT_TRUE(chat_await_empty(&fixture.chat));
+    CU_ASSERT_EQUAL(atomic_load(&heard), READ_FRAMES);
+    chat_ends_well(&fixture.chat, NULL);
+}
+
 /* Pings are chatter, too: what they are paused for by a late read ends without anybody's help. */
 static void a_pause_that_begins_late_in_a_turn_ends(void)
 {
@@ -228,6 +252,7 @@ CU_TestInfo client_heavy_tests[] = {
      a_turn_takes_so_much_of_them_while_there_are_others},
     {"alone_they_have_all_of_it", alone_they_have_all_of_it},
     {"others_count_for_a_moment", others_count_for_a_moment},
+    {"what_a_flooder_left_is_not_heard", what_a_flooder_left_is_not_heard},
     {"who_says_something_elsewhere_counts", who_says_something_elsewhere_counts},
     {"one_that_is_put_off_may_end", one_that_is_put_off_may_end},
     {"a_pause_that_begins_late_in_a_turn_ends", a_pause_that_begins_late_in_a_turn_ends},
