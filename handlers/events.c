@@ -90,17 +90,12 @@ const struct event *events_find(struct slice name)
 
 /* --- answers --- */
 
-enum { REFUSED_LINES_MAX = 10 };
-
-/* A peer may have as many refused as it likes: so many lines a second, of each loop. */
+/* A peer may have as many refused as it likes: of each loop the log tells of so many. */
 static bool may_log_refusal(struct shard *shard)
 {
-    uint64_t now_ms = loop_now_ms(shard->loop);
-    if (now_ms >= shard->refused_since_ms + 1000) {
-        shard->refused_since_ms = now_ms;
-        shard->refused_lines = 0;
-    }
-    return shard->refused_lines++ < REFUSED_LINES_MAX;
+    static const struct limit lines = {.count = 10, .period_ms = 1000};
+    uint64_t retry_after_ms, now_ns = loop_now_ms(shard->loop) * 1000000;
+    return bucket_take(&shard->refused_lines, &lines, now_ns, &retry_after_ms);
 }
 
 /* Whose message was refused, and where it was meant to go as far as that could be read. */

@@ -65,13 +65,18 @@ void client_count_publish(struct client *client, const struct room *room, size_t
         pause_reading(client);
 }
 
-/* However many flood the loop with frames that nobody waits for, those who chat have their time. */
+/* However many flood the loop with frames that nobody waits for, those who chat have their time.
+ * What a lost client left of such is worth none of it. */
 static void count_chatter(struct client *client, uint32_t frames)
 {
     struct shard *shard = client->shard;
     uint64_t now_us = loop_now_ms(shard->loop) * 1000;
     if (frames < CLIENT_CHATTER_FREE)
         return;
+    if (client->lost) {
+        client_drop(client);
+        return;
+    }
     if (shard->chatter_us < now_us)
         shard->chatter_us = now_us;
     shard->chatter_us += (uint64_t)frames * CLIENT_CHATTER_US;
@@ -132,20 +137,16 @@ void client_lose(struct client *client)
     await_visit(client);
 }
 
-/* What a lost client left is in its stash, then in the kernel, which ends with the error. That of
- * one who only floods is not worth anybody's time. */
+/* What a lost client left is in its stash, then in the kernel, which ends with the error. */
 static void visit_lost(struct client *client)
 {
     struct shard *shard = client->shard;
     size_t got;
-    shard->read_chatter = 0;
     if (client_has_stash(client))
         client_feed_stash(client);
     else if (conn_read(&client->conn, shard->read_buffer, client->read_bytes, &got) == ERR_OK)
         client_feed(client, slice_of(shard->read_buffer, got));
     else
-        client_drop(client);
-    if (shard->read_chatter >= CLIENT_CHATTER_FREE)
         client_drop(client);
     if (client->state != CLIENT_GONE)
         await_visit(client);
@@ -263,8 +264,7 @@ static void look_at(struct client *client, struct slice bytes)
                        client->session.inflated / CLIENT_COST_BYTES;
     client->heavy = shard->read_cost > CLIENT_HEAVY_FROM;
     client->in_long_frame = shard->read_frames == 0 && ws_session_is_midway(&client->session);
-    shard->read_chatter = shard->read_frames - shard->read_messages + shard->read_refused;
-    count_chatter(client, shard->read_chatter);
+    count_chatter(client, shard->read_frames - shard->read_messages + shard->read_refused);
     if (client->state == CLIENT_OPEN)
         judge_progress(client);
 }

@@ -19,6 +19,7 @@
 #include "core/base/slab.h"
 #include "core/chat/counters.h"
 #include "core/chat/message.h"
+#include "core/limit/limit.h"
 #include "core/net/loop.h"
 #include "core/ws/session.h"
 
@@ -73,11 +74,9 @@ struct shard {
     uint32_t read_frames;   /* that became whole in the read under way, of all kinds */
     uint32_t read_messages; /* likewise, messages */
     uint32_t read_refused;  /* of these, those that were refused */
-    uint32_t read_chatter;  /* frames of the last read that said nothing */
     uint32_t read_cost;     /* what the last read cost */
 
-    uint64_t refused_since_ms; /* refused messages that the log tells of are counted from here on */
-    uint32_t refused_lines;
+    struct bucket refused_lines; /* refused messages that the log tells of */
 
     /* Memory of its clients, and of what they have under way (client_work.h); the thread that
      * admits a client takes from both. */

@@ -187,8 +187,7 @@ void ws_pool_give_parser(struct ws_pool *pool, struct ws_parser *parser)
         return;
     pool->in_use--;
     set_bytes(pool, parser, 0);
-    ws_pool_give_inflater(pool, parser->message.inflater);
-    parser->message.inflater = NULL;
+    ws_pool_take_back_inflater(pool, &parser->message);
     bool frame_under_way = parser->header.have > 0;
     if (frame_under_way || pool->spare_count == WS_POOL_SPARE_PARSERS) {
         destroy_parser(parser);
@@ -209,8 +208,10 @@ struct inflater *ws_pool_take_inflater(struct ws_pool *pool)
     return inflater;
 }
 
-void ws_pool_give_inflater(struct ws_pool *pool, struct inflater *inflater)
+void ws_pool_take_back_inflater(struct ws_pool *pool, struct ws_message *message)
 {
+    struct inflater *inflater = message->inflater;
+    message->inflater = NULL;
     if (inflater == NULL)
         return;
     if (pool->inflater_count == WS_POOL_SPARE_INFLATERS)

@@ -78,5 +78,5 @@ void ws_pool_count_parser(struct ws_pool *pool, struct ws_parser *parser);
 
 /* At the beginning of a message. NULL when there is no memory. */
 struct inflater *ws_pool_take_inflater(struct ws_pool *pool);
-/* Takes NULL. */
-void ws_pool_give_inflater(struct ws_pool *pool, struct inflater *inflater);
+/* Takes back the message's, if it has one. */
+void ws_pool_take_back_inflater(struct ws_pool *pool, struct ws_message *message);

@@ -48,8 +48,7 @@ void ws_session_forget_message(struct ws_session *session, struct ws_pool *pool)
     assert(session->data_ignored);
     if (parser == NULL)
         return;
-    ws_pool_give_inflater(pool, parser->message.inflater);
-    parser->message.inflater = NULL;
+    ws_pool_take_back_inflater(pool, &parser->message);
     buf_fini(&parser->message.bytes);
     ws_pool_count_parser(pool, parser);
 }
@@ -128,8 +127,7 @@ static const struct ws_breach *begin_data(struct feed *feed)
 static void end_message(struct feed *feed)
 {
     struct ws_message *message = &feed->parser->message;
-    ws_pool_give_inflater(feed->pool, message->inflater);
-    message->inflater = NULL;
+    ws_pool_take_back_inflater(feed->pool, message);
     ws_message_end(message);
 }
 

@@ -218,6 +218,39 @@ bool chat_await(struct chat *chat, bool (*is_so)(struct chat *chat, void *arg), 
     return so;
 }
 
+static void look_again(struct loop_task *task, struct loop *loop)
+{
+    struct chat_watch *watch = LIST_ENTRY(task, struct chat_watch, task);
+    int now = atomic_load(watch->counter), more = now - watch->last;
+    bool is_over = now >= watch->until;
+    watch->last = now;
+    watch->turns += more != 0;
+    if (more > watch->most_in_a_turn)
+        watch->most_in_a_turn = more;
+    if (!is_over)
+        loop_post(loop, task);
+    else
+        atomic_store(&watch->is_over, true);
+}
+
+void chat_watch_begin(struct chat *chat, unsigned loop, struct chat_watch *watch)
+{
+    watch->task.run = look_again;
+    loop_post(chat->loops[loop], &watch->task);
+}
+
+static bool watch_is_over(struct chat *chat, void *arg)
+{
+    struct chat_watch *watch = arg;
+    (void)chat;
+    return atomic_load(&watch->is_over);
+}
+
+bool chat_watch_await(struct chat *chat, struct chat_watch *watch)
+{
+    return chat_await(chat, watch_is_over, watch) && watch->last == watch->until;
+}
+
 static bool is_empty(struct chat *chat, void *arg)
 {
     (void)arg;

@@ -21,6 +21,7 @@
 #include "core/chat/client.h"
 #include "core/chat/hub.h"
 #include "core/chat/message.h"
+#include "core/net/loop.h"
 
 enum { CHAT_WAIT_MS = 20000, CHAT_LOOPS_MAX = 4 };
 
@@ -63,6 +64,18 @@ void chat_release(struct chat_gate *gate);
  * after it, with no events in between. */
 struct chat_gate *chat_hold_next(struct chat *chat, unsigned loop);
 void chat_await_gate(struct chat_gate *gate);
+/* Looks in each turn of a loop how much a counter grew. */
+struct chat_watch {
+    struct loop_task task;
+    atomic_int *counter;
+    int until, last;           /* until it is so much; what it was before */
+    int most_in_a_turn, turns; /* how much at most, and in how many turns it grew at all */
+    atomic_bool is_over;
+};
+/* Begins with the loop's next turn; `until`, `last` and `counter` are set. */
+void chat_watch_begin(struct chat *chat, unsigned loop, struct chat_watch *watch);
+/* False: the counter never came to that, or went past it. */
+bool chat_watch_await(struct chat *chat, struct chat_watch *watch);
 /* Settles until it is so. False: it never came to be. */
 bool chat_await(struct chat *chat, bool (*is_so)(struct chat *chat, void *arg), void *arg);
 /* No client is there any more. */

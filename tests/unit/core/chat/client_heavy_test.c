@@ -1,11 +1,8 @@
 /* Clients that bring much at once: those who bring little do not wait for them. */
 #include <CUnit/CUnit.h>
 #include <stdatomic.h>
-#include <stdio.h>
-#include <string.h>
 
 #include "core/base/buf.h"
-#include "core/base/list.h"
 #include "core/chat/client.h"
 #include "core/chat/shard.h"
 #include "tests/support/chat_peer.h"
@@ -46,32 +43,6 @@ static void flood(struct peer *peer, int frames)
     CU_ASSERT_TRUE(peer_send_raw(peer, bytes, len));
 }
 
-/* How many messages a turn brings at most, until there are as many as there are to be. */
-struct watch {
-    struct loop_task task;
-    int until, last, most_in_a_turn;
-    atomic_bool is_over;
-};
-
-static void look_again(struct loop_task *task, struct loop *loop)
-{
-    struct watch *watch = LIST_ENTRY(task, struct watch, task);
-    int now = atomic_load(&heard), more = now - watch->last;
-    watch->last = now;
-    if (more > watch->most_in_a_turn)
-        watch->most_in_a_turn = more;
-    atomic_store(&watch->is_over, now == watch->until);
-    if (now != watch->until)
-        loop_post(loop, task);
-}
-
-static bool is_over(struct chat *chat, void *arg)
-{
-    struct watch *watch = arg;
-    (void)chat;
-    return atomic_load(&watch->is_over);
-}
-
 /* Everybody is there, and known for what it is. */
 static void begin(struct fixture *fixture)
 {
@@ -85,9 +56,9 @@ static void begin(struct fixture *fixture)
         flood(&fixture->heavy[i], SETTLING_FRAMES + READ_FRAMES);
     }
     peer_join(&fixture->chat, &fixture->light, "lobby");
-    struct watch watch = {.task.run = look_again, .until = HEAVY * (SETTLING_FRAMES + READ_FRAMES)};
-    loop_post(fixture->chat.loops[0], &watch.task);
-    CU_ASSERT_TRUE_FATAL(chat_await(&fixture->chat, is_over, &watch));
+    struct chat_watch watch = {.counter = &heard, .until = HEAVY * (SETTLING_FRAMES + READ_FRAMES)};
+    chat_watch_begin(&fixture->chat, 0, &watch);
+    CU_ASSERT_TRUE_FATAL(chat_watch_await(&fixture->chat, &watch));
     chat_advance(&fixture->chat, SHARD_LIGHT_MS + 1);
     atomic_store(&heard, 0);
 }
@@ -103,15 +74,15 @@ static void end(struct fixture *fixture)
  * turn brought. */
 static int flood_all(struct fixture *fixture, bool with_light)
 {
-    struct watch watch = {.task.run = look_again, .until = HEAVY * FLOOD_FRAMES};
+    struct chat_watch watch = {.counter = &heard, .until = HEAVY * FLOOD_FRAMES};
     struct chat_gate *gate = chat_hold(&fixture->chat, 0);
     for (int i = 0; i < HEAVY; i++)
         flood(&fixture->heavy[i], FLOOD_FRAMES);
     if (with_light)
         CU_ASSERT_TRUE(peer_say(&fixture->light, "light"));
-    loop_post(fixture->chat.loops[0], &watch.task);
+    chat_watch_begin(&fixture->chat, 0, &watch);
     chat_release(gate);
-    CU_ASSERT_TRUE(chat_await(&fixture->chat, is_over, &watch));
+    CU_ASSERT_TRUE(chat_watch_await(&fixture->chat, &watch));
     return watch.most_in_a_turn;
 }
 
@@ -190,10 +161,10 @@ static void one_that_is_put_off_may_end(void)
     for (int i = 0; i < HEAVY; i += 2)
         client_close(fixture.heavy[i].client, 4501, "enough");
     peer_leave(&fixture.heavy[1]);
-    struct watch watch = {.task.run = look_again, .until = HEAVY / 2 * FLOOD_FRAMES};
-    loop_post(fixture.chat.loops[0], &watch.task);
+    struct chat_watch watch = {.counter = &heard, .until = HEAVY / 2 * FLOOD_FRAMES};
+    chat_watch_begin(&fixture.chat, 0, &watch);
     chat_release(gate);
-    CU_ASSERT_TRUE(chat_await(&fixture.chat, is_over, &watch));
+    CU_ASSERT_TRUE(chat_watch_await(&fixture.chat, &watch));
     for (int i = 0; i < HEAVY; i += 2)
         CU_ASSERT_TRUE(peer_hears_close(&fixture.heavy[i], 4501));
     end(&fixture);

@@ -272,38 +272,13 @@ static void hold_and_count(struct chat *chat, struct client *client, struct slic
     publish_and_hold(chat, client, payload);
 }
 
-/* Looks in each turn how many more were heard. */
-struct watch {
-    struct loop_task task;
-    int until, last, most_in_a_turn, turns;
-};
-
-static void look_again(struct loop_task *task, struct loop *loop)
-{
-    struct watch *watch = LIST_ENTRY(task, struct watch, task);
-    int now = atomic_load(&heard), more = now - watch->last;
-    watch->last = now;
-    watch->turns += more != 0;
-    if (more > watch->most_in_a_turn)
-        watch->most_in_a_turn = more;
-    if (now < watch->until)
-        loop_post(loop, task);
-}
-
-static bool all_were_heard(struct chat *chat, void *arg)
-{
-    (void)chat;
-    return atomic_load(&heard) == *(int *)arg;
-}
-
 /* What many left behind who broke off in one moment is not heard in one turn. */
 static void others_do_not_wait_for_what_the_lost_left(void)
 {
     struct chat chat;
     struct peer senders[LOST];
     struct hub_opts opts = chat_opts_frozen(1);
-    int all = 3 * LOST;
-    struct watch watch = {.task.run = look_again, .until = 3 * LOST, .last = LOST};
+    struct chat_watch watch = {.counter = &heard, .until = 3 * LOST, .last = LOST};
     atomic_store(&heard, 0);
     chat_start(&chat, &opts);
     chat.on_message = hold_and_count;
@@ -316,10 +291,10 @@ static void others_do_not_wait_for_what_the_lost_left(void)
     struct chat_gate *gate = chat_hold(&chat, 0);
     for (int i = 0; i < LOST; i++)
         peer_leave(&senders[i]);
-    loop_post(chat.loops[0], &watch.task);
+    chat_watch_begin(&chat, 0, &watch);
     chat_release(gate);
-    CU_ASSERT_TRUE(chat_await(&chat, all_were_heard, &all));
-    chat_settle(&chat); /* the watch has ended */
+    CU_ASSERT_TRUE(chat_watch_await(&chat, &watch));
+    CU_ASSERT_EQUAL(atomic_load(&heard), 3 * LOST);
     CU_ASSERT_EQUAL(watch.most_in_a_turn, SHARD_UNPACED_MAX);
     CU_ASSERT_EQUAL(watch.turns, 2 * LOST / SHARD_UNPACED_MAX);
     chat_ends_well(&chat, NULL);

@@ -12,6 +12,19 @@
 
 /* --- their deadline --- */
 
+enum { DEADLINE_MS = 100 };
+
+/* One peer, which has sent so much of a message. */
+static void begin(struct chat *chat, struct peer *peer, struct slice begun)
+{
+    struct hub_opts opts = chat_opts_frozen(1);
+    opts.message_timeout_ms = DEADLINE_MS;
+    chat_start(chat, &opts);
+    peer_join(chat, peer, "lobby");
+    CU_ASSERT_TRUE(peer_send_raw(peer, begun.ptr, begun.len));
+    chat_settle(chat);
+}
+
 /* A frame's header, a part of its payload, and a fragment of a message that is not the last. */
 static void a_message_must_be_finished_in_time(void)
 {
@@ -19,14 +32,9 @@ static void a_message_must_be_finished_in_time(void)
         {"\x81", 1}, {"\x81\x85\0\0\0\0he", 8}, {"\x01\x82\0\0\0\0he", 8}};
     for (size_t i = 0; i < sizeof begun / sizeof *begun; i++) {
         struct chat chat;
-        struct hub_opts opts = chat_opts_frozen(1);
         struct peer peer;
-        opts.message_timeout_ms = 50;
-        chat_start(&chat, &opts);
-        peer_join(&chat, &peer, "lobby");
-        CU_ASSERT_TRUE(peer_send_raw(&peer, begun[i].ptr, begun[i].len));
-        chat_settle(&chat);
-        chat_advance(&chat, opts.message_timeout_ms - 1);
+        begin(&chat, &peer, begun[i]);
+        chat_advance(&chat, DEADLINE_MS - 1);
         CU_ASSERT_TRUE(peer_hears_nothing(&peer));
         chat_advance(&chat, 1);
         CU_ASSERT_TRUE(peer_hears_close(&peer, WS_CLOSE_MESSAGE_TIMEOUT));
@@ -39,15 +47,10 @@ static void a_message_must_be_finished_in_time(void)
 static void pings_do_not_put_the_deadline_off(void)
 {
     struct chat chat;
-    struct hub_opts opts = chat_opts_frozen(1);
     struct peer peer;
     struct peer_frame frame;
-    opts.message_timeout_ms = 100;
-    chat_start(&chat, &opts);
-    peer_join(&chat, &peer, "lobby");
-    CU_ASSERT_TRUE(peer_send_raw(&peer, "\x01\x82\0\0\0\0he", 8));
-    chat_settle(&chat);
-    for (int i = 0; i < 100; i++) {
+    begin(&chat, &peer, slice_of("\x01\x82\0\0\0\0he", 8));
+    for (int i = 0; i < DEADLINE_MS; i++) {
         CU_ASSERT_TRUE(peer_send(&peer, WS_PING, slice_str("?")));
         CU_ASSERT_EQUAL_FATAL(peer_receive(&peer, &frame), WS_PONG);
         chat_advance(&chat, 1);
@@ -60,25 +63,20 @@ static void pings_do_not_put_the_deadline_off(void)
 static void each_whole_message_starts_the_deadline_anew(void)
 {
     struct chat chat;
-    struct hub_opts opts = chat_opts_frozen(1);
     struct peer peer;
     char bytes[16];
     size_t len = peer_write_frame(0x81, slice_str("hi"), bytes);
-    opts.message_timeout_ms = 400;
-    chat_start(&chat, &opts);
-    peer_join(&chat, &peer, "lobby");
-    CU_ASSERT_TRUE(peer_send_raw(&peer, bytes, 3));
-    chat_settle(&chat);
+    begin(&chat, &peer, slice_of(bytes, 3));
     for (int i = 0; i < 10; i++) {
         char rest_and_begin[16];
-        chat_advance(&chat, opts.message_timeout_ms - 1);
+        chat_advance(&chat, DEADLINE_MS - 1);
         memcpy(rest_and_begin, bytes + 3, len - 3);
         memcpy(rest_and_begin + len - 3, bytes, 3);
         CU_ASSERT_TRUE_FATAL(peer_send_raw(&peer, rest_and_begin, len));
         CU_ASSERT_TRUE_FATAL(peer_hears(&peer, "hi"));
     }
     CU_ASSERT_EQUAL(chat_count(&chat, message_timeouts_total), 0);
-    chat_advance(&chat, opts.message_timeout_ms);
+    chat_advance(&chat, DEADLINE_MS);
     CU_ASSERT_TRUE(peer_hears_close(&peer, WS_CLOSE_MESSAGE_TIMEOUT));
     chat_ends_well(&chat, &peer);
 }
@@ -87,16 +85,11 @@ static void each_whole_message_starts_the_deadline_anew(void)
 static void a_finished_message_has_no_deadline(void)
 {
     struct chat chat;
-    struct hub_opts opts = chat_opts_frozen(1);
     struct peer peer;
-    opts.message_timeout_ms = 50;
-    chat_start(&chat, &opts);
-    peer_join(&chat, &peer, "lobby");
-    CU_ASSERT_TRUE(peer_send_raw(&peer, "\x81\x82\0\0", 4));
-    chat_settle(&chat);
+    begin(&chat, &peer, slice_of("\x81\x82\0\0", 4));
     CU_ASSERT_TRUE(peer_send_raw(&peer, "\0\0hi", 4));
     CU_ASSERT_TRUE(peer_hears(&peer, "hi"));
-    chat_advance(&chat, opts.message_timeout_ms * 10);
+    chat_advance(&chat, DEADLINE_MS * 10);
     CU_ASSERT_TRUE(peer_hears_nothing(&peer));
     CU_ASSERT_EQUAL(chat_count(&chat, message_timeouts_total), 0);
     chat_ends_well(&chat, &peer);
