@@ -15,17 +15,19 @@ const HOUR = 3600000;
 const NO_MASK = Buffer.alloc(4);
 
 /**
- * Starts an attack. `begun` is fulfilled once it is under way, `ended` with its figures; `stop`
- * ends it before its time and returns them.
+ * Starts an attack. `begun` is fulfilled once it is under way, `enough` when `closes` of its peers
+ * were closed, `ended` with its figures; `stop` ends it before its time and returns them.
  */
 export function attack(name, pod, options) {
     const worker = new Worker(THIS_FILE, {
         workerData: { name, port: pod.port, options: { ms: HOUR, ...options } },
     });
     const started = Promise.withResolvers?.() ?? withResolvers();
+    const satisfied = Promise.withResolvers?.() ?? withResolvers();
     const finished = Promise.withResolvers?.() ?? withResolvers();
-    worker.on('message', ({ begun, figures }) => {
+    worker.on('message', ({ begun, enough, figures }) => {
         if (begun) started.resolve();
+        if (enough) satisfied.resolve();
         if (figures) finished.resolve(figures);
     });
     worker.on('error', (error) => {
@@ -36,6 +38,7 @@ export function attack(name, pod, options) {
     finished.promise.catch(() => {});
     return {
         begun: started.promise,
+        enough: satisfied.promise,
         ended: finished.promise,
         async stop() {
             worker.postMessage('stop');
@@ -238,10 +241,11 @@ const FLOODS = {
  * reads nothing. `most` bounds the frames of each, `together` go in one write, `before` is sent as
  * the beginning of a fragmented message, `stay` keeps those that have sent it all. `answer` is how
  * many bytes each frame brings back: all of a write have come before the next one.
+ * `closes`: it says when so many of the peers were closed.
  */
 async function flood(target, options, begun) {
     const { ms, clients = 1, room, kind, read = true, stay = false, before } = options;
-    const { most = Infinity, together = 500, size = 200, answer = 0 } = options;
+    const { most = Infinity, together = 500, size = 200, answer = 0, closes } = options;
     const fill = 'x'.repeat(size);
     const figures = { sent: 0, bytesRead: 0, closed: 0, codes: {} };
     const end = performance.now() + ms;
@@ -279,6 +283,7 @@ async function flood(target, options, begun) {
         }
         while (stay && !over && !socket.destroyed && performance.now() < end) await pause(20);
         if (socket.destroyed) figures.closed += 1;
+        if (socket.destroyed && figures.closed === closes) parentPort.postMessage({ enough: true });
         if (socket.lastCode) {
             figures.codes[socket.lastCode] = (figures.codes[socket.lastCode] ?? 0) + 1;
         }
